@@ -72,6 +72,16 @@ class Moved(TransientError):
     """A ref is no longer where it was read: somebody else was first. Re-read and decide again."""
 
 
+class CheckedOut(TransientError):
+    """Branches that were to be moved are checked out in working trees: ``places`` is ref -> folder.
+    Nothing moved. Somebody works on them here, and would find the new commits as deletions."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+        named = ", ".join(f"{ref} in {place}" for ref, place in places.items())
+        super().__init__(f"checked out: {named}", hint="check out another branch there")
+
+
 class PermanentError(HyperloopError):
     """Trying again cannot help and a person must act: a refused push, a missing permission."""
 
