@@ -1,10 +1,18 @@
 """Every door to the outside world, on one page. Adapters implement these; tests pass small worlds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from hyperloop_action.domain.orders import Order
+from hyperloop_action.domain.briefing import Briefing
+from hyperloop_action.domain.commits import LoggedCommit, RefMove
+from hyperloop_action.domain.effects import Merge, MergeOutcome
+from hyperloop_action.domain.facts import Probe
+from hyperloop_action.domain.model import State, Task, Review, Worker
+from hyperloop_action.domain.orders import Order, Result
 from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFiles
+from hyperloop_action.domain.world import World
 
 
 class Runtime(Protocol):
@@ -22,3 +30,99 @@ class Runtime(Protocol):
         ...
 
     def judge(self, order: Order, files: SessionFiles, ended: Ended) -> Session: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The state as it was read, and the commit it was read from (``None``: there is no branch yet)."""
+
+    tip: str | None
+    state: State
+
+
+class StateStore(Protocol):
+    """The state branch. Every save names the tip that it was read from."""
+
+    def load(self) -> Stored:
+        """Raises :class:`ConfigError` for files that do not parse, with every mistake at once."""
+        ...
+
+    def save(
+        self, stored: Stored, after: State, subject: str, lines: Iterable[str], moves: tuple[RefMove, ...]
+    ) -> str | None:
+        """One commit and one ref update, together with ``moves``; the new tip, ``None`` when nothing
+        changed. Raises :class:`Moved` when somebody else was first: then nothing happened."""
+        ...
+
+    def history(self, grep: str | None = None, limit: int | None = None) -> list[LoggedCommit]: ...
+
+    def finished(self, task_id: str) -> tuple[Task, tuple[Review, ...]] | None:
+        """A task that was archived, for people who ask about it; no cycle does."""
+        ...
+
+
+class Repository(Protocol):
+    """Trunk and the task branches."""
+
+    def observe(self, state: State) -> World:
+        """One look at specs, branches and the base; what is known of workers comes from elsewhere."""
+        ...
+
+    def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        """Blob id -> content. Raises :class:`PermanentError` for an id that the repository lacks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersSeen:
+    """What is known of claimed orders, by order id; see :class:`World`."""
+
+    results: dict[str, Result]
+    alive: frozenset[str]
+    ended: frozenset[str]
+
+
+class Workers(Protocol):
+    """Where sessions run. A started worker outlives the process that started it."""
+
+    def look(self, workers: Iterable[Worker]) -> WorkersSeen: ...
+
+    def start(self, order: Order) -> None: ...
+
+    def wait(self, orders: Iterable[str], until: datetime | None) -> None:
+        """Until one of them has ended, or that time has come."""
+        ...
+
+    def forget(self, orders: Iterable[str]) -> None:
+        """Their results are saved: free the space. An unknown order is no error."""
+        ...
+
+    def stop(self, orders: Iterable[str]) -> None:
+        """Ask them to keep their work in progress and end."""
+        ...
+
+
+class Forge(Protocol):
+    """What merges: the repository itself, or a service with pull requests."""
+
+    def merge(self, effect: Merge, base: str) -> MergeOutcome:
+        """Land the head on ``base``; one that has landed already is found, not landed twice."""
+        ...
+
+
+class Prompts(Protocol):
+    def compose(self, briefing: Briefing) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of them. ``pause`` sleeps, given the number of races lost in a row."""
+
+    state: StateStore
+    repository: Repository
+    workers: Workers
+    forge: Forge
+    prompts: Prompts
+    now: Callable[[], datetime]
+    pause: Callable[[int], None]
+    probe: Probe

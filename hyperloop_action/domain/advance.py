@@ -1,0 +1,152 @@
+"""ADVANCE: gates are judged, due actions become effects, and what came of them is folded back.
+
+One merge at a time: after each the world is read anew, since it moved the base under all others.
+"""
+
+from msgspec.structs import replace
+
+from hyperloop_action.domain.collect import go_on, send_back
+from hyperloop_action.domain.draft import Draft
+from hyperloop_action.domain.effects import Merge, MergeOutcome
+from hyperloop_action.domain.facts import (
+    ActionDone,
+    GateCleared,
+    MergeConflicted,
+    Noticed,
+    TaskMerged,
+    TaskRestarted,
+)
+from hyperloop_action.domain.gates import Cleared, evaluate
+from hyperloop_action.domain.landing import (
+    Blocked,
+    Conflict,
+    Merged,
+    NothingToMerge,
+    Raced,
+)
+from hyperloop_action.domain.model import Phase, Review, Task
+from hyperloop_action.domain.orders import Verdict
+from hyperloop_action.domain.pipeline import arrive, first, rework, same_step
+from hyperloop_action.domain.process import ActionSpec, ActionStep, GateStep, step_at
+from hyperloop_action.domain.world import World
+
+
+def realign(draft: Draft) -> None:
+    """A process that changed under a task: keep the place where the step is the same, else restart.
+
+    Working tasks are looked at when their session has ended: it is paid for, and its answer counts
+    for the step that it was ordered for.
+    """
+    for task in draft.open_tasks():
+        if task.phase is Phase.WORKING or same_step(draft.process, task):
+            continue
+        restarted = arrive(task, draft.process, first(draft.process))
+        draft.say(TaskRestarted(task.id, task.step, restarted.step))
+        draft.put(restarted)
+
+
+def advance(draft: Draft, world: World, tried: frozenset[str]) -> None:
+    """Move every task that can move by itself; leave at most one merge in ``draft.effects``.
+
+    ``tried`` are the tasks whose action was already tried in this cycle.
+    """
+    draft.effects.clear()
+    for task in draft.open_tasks():
+        while task.phase in (Phase.WAITING, Phase.ACTING) and not draft.effects:
+            before = task
+            task = _step(draft, world, task, tried)
+            if task is before or task.position == before.position:
+                break
+
+
+def absorb(draft: Draft, outcome: MergeOutcome) -> None:
+    """Fold what came of a merge into its task."""
+    task = draft.tasks[outcome.effect.task]
+    match outcome.landing:
+        case Merged(commit=commit):
+            draft.say(TaskMerged(task.id, commit))
+            if outcome.landing.left_behind:
+                draft.say(Noticed(outcome.landing.left_behind))
+            go_on(draft, draft.put(replace(task, base=commit, head=None)))
+        case NothingToMerge():
+            draft.say(ActionDone(task.id, task.step, "the base branch already has all of it"))
+            go_on(draft, draft.put(replace(task, base=outcome.base, head=None)))
+        case Conflict(files=files):
+            _conflicted(draft, task, files, outcome.base)
+        case Blocked(reason=reason, files=files):
+            draft.wait(task, _blocked(reason, files))
+        case Raced():
+            draft.wait(task, "the base branch moved while it was merged: tried again next cycle")
+
+
+def _step(draft: Draft, world: World, task: Task, tried: frozenset[str]) -> Task:
+    step = step_at(draft.process.pipeline, task.position)
+    merged = task.head is not None and task.branch in world.merged
+    if isinstance(step, GateStep):
+        return _at_gate(draft, task, step, merged=merged)
+    if isinstance(step, ActionStep) and task.id not in tried:
+        return _at_action(draft, task, draft.process.actions[step.name], merged=merged)
+    return task
+
+
+def _at_gate(draft: Draft, task: Task, step: GateStep, *, merged: bool) -> Task:
+    view = evaluate(step.name, draft.process.gates[step.name], task, merged=merged)
+    if isinstance(view, Cleared):
+        draft.say(GateCleared(task.id, step.name, view.by))
+        return go_on(draft, task)
+    return draft.wait(task, view.reason)
+
+
+def _at_action(draft: Draft, task: Task, action: ActionSpec, *, merged: bool) -> Task:
+    if action.type == "mark-pr-ready":
+        draft.say(ActionDone(task.id, task.step, "there is no pull request to mark"))
+        return go_on(draft, task)
+    if task.head is None:
+        draft.say(ActionDone(task.id, task.step, "there is no change to merge"))
+        return go_on(draft, task)
+    if not draft.limits.auto_merge and not merged:
+        return draft.wait(task, f"auto_merge is off: merge {task.branch} yourself")
+    draft.effects.append(_merge(draft, task))
+    return task
+
+
+def _merge(draft: Draft, task: Task) -> Merge:
+    assert task.head and task.base  # a task with commits has both
+    return Merge(
+        task=task.id,
+        branch=task.branch,
+        head=task.head,
+        since=task.base,
+        title=task.title,
+        body=task.description,
+        spec_ref=task.spec_ref,
+        strategy=draft.limits.merge_strategy,
+    )
+
+
+def _conflicted(draft: Draft, task: Task, files: tuple[str, ...], base: str) -> None:
+    """Back into the loop with the files named. The next session starts with the base merged in, so
+    that the conflict stands in its work tree."""
+    draft.say(MergeConflicted(task.id, files))
+    named = ", ".join(files)
+    findings = (
+        f"Merging into the base branch conflicts in: {named}.\n"
+        "The base branch is merged into your work tree: resolve what is marked there,"
+        " keeping the intent of both sides."
+    )
+    review = Review(
+        task_id=task.id, round=task.round, role="merge", verdict=Verdict.FAIL, findings=findings
+    )
+    draft.review(review)
+    task = draft.put(replace(task, conflicts=task.conflicts + 1, base=base))
+    if task.conflicts > draft.limits.max_rebase_attempts:
+        most = draft.limits.max_rebase_attempts
+        draft.give_up(task, f"it conflicted more than {most} times (max_rebase_attempts): {named}")
+        return
+    send_back(draft, task, rework(draft.process, task.position), f"conflicts in {named}")
+
+
+def _blocked(reason: str, files: tuple[str, ...]) -> str:
+    return f"cannot merge yet: {reason}" + (f" ({', '.join(files)})" if files else "")
+
+

@@ -1,0 +1,28 @@
+"""What a cycle sees outside its own state: one snapshot, taken before anything is decided."""
+
+from dataclasses import dataclass, field
+
+from hyperloop_action.domain.orders import Result
+
+
+@dataclass(frozen=True, slots=True)
+class SpecSeen:
+    """A spec as it stands on the base branch; ``size`` in bytes."""
+
+    blob: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """``branches`` maps the names of task branches to their tips, ``merged`` names those whose tip the
+    base branch contains. ``results``, ``alive`` and ``ended`` speak of claimed orders by their id; an
+    order in none of them is unknown, and only its deadline decides."""
+
+    base: str
+    specs: dict[str, SpecSeen] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    merged: frozenset[str] = frozenset()
+    results: dict[str, Result] = field(default_factory=dict)
+    alive: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
