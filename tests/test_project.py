@@ -98,11 +98,9 @@ def test_pip_and_uv_install_the_same_versions_each_with_its_hashes() -> None:
 def _exported(name: str) -> dict[str, tuple[str, frozenset[str]]]:
     """Name -> (version, hashes) of a requirements file."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
-    blocks = re.split(
-        r"^(?=[a-z])", re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE), flags=re.MULTILINE
-    )
+    uncommented = re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
     found = {}
-    for block in filter(None, blocks):
+    for block in filter(None, re.split(r"^(?=[a-z])", uncommented, flags=re.MULTILINE)):
         pin = re.match(r"([\w.-]+)==(\S+)", block)
         assert pin, f"not pinned: {block}"
         found[pin[1]] = (pin[2], frozenset(re.findall(r"--hash=(\S+)", block)))
@@ -149,18 +147,21 @@ def test_a_workflow_starts_with_no_permission_and_pins_what_it_uses(path: Path) 
     assert [use for use in used if not re.search(r"^\./|@[0-9a-f]{40}$", use)] == []
 
 
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
 def _typed(document: str, program: str) -> Iterator[list[str]]:
     """What a reader of ``document`` is told to type: the words after ``program``."""
-    text = (ROOT / document).read_text()
-    blocks = re.findall(
-        r"^```(?:bash|sh|console|shell)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE
-    )
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    lines += re.findall(
-        r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    )
+    text = (ROOT / document).read_text().replace("\\\n", " ")
+    lines = re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+    for language, block in FENCED.findall(text):
+        if language in {"", "bash", "console", "sh"}:
+            shown = block.splitlines()
+            asked = [line.removeprefix("$ ") for line in shown if line.startswith("$ ")]
+            lines += asked or shown
     for line in lines:
-        words = shlex.split(line, comments=True) if line.startswith(f"{program} ") else []
+        command = re.split(r" [|&>;]", line)[0].strip()
+        words = shlex.split(command, comments=True) if command.startswith(f"{program} ") else []
         if len(words) > 1:
             yield words[1:]
 
