@@ -19,7 +19,7 @@ demo: setup ## watch specs become merged code, with a scripted agent; costs noth
 	@scripts/demo
 
 test: setup ## run the tests; ARGS="-k name" picks some
-	@$(PY) -m pytest -q -n auto -rs $(if $(HYPERLOOP_SKIP_NOTHING),-p tests.no_skips) $(ARGS)
+	@$(PY) -m pytest -q -n auto -r fEs $(if $(HYPERLOOP_SKIP_NOTHING),-p tests.no_skips) $(ARGS)
 
 check: setup ## lint, format, types, layers, workflows, shell
 	@scripts/check
