@@ -23,6 +23,7 @@ CLOCK_AND_DICE = (
     "uuid",
 )
 ENVIRONMENT = ("os.environ", "os.environb", "os.getenv", "os.putenv")
+INSIDE = ("domain", "errors.py", "ports.py", "settings.py", "loop.py", "cycle.py", "act.py")
 DISK = ("open", "io.open", "os", "shutil", "tempfile")
 DISK_METHODS = frozenset(
     {"exists", "is_dir", "is_file", "iterdir", "mkdir", "open", "stat", "unlink"}
@@ -40,14 +41,8 @@ class Rule:
 
 
 RULES = {
-    "decisions are told the time and draw no lots": Rule(
-        CLOCK_AND_DICE,
-        ("domain", "errors.py", "ports.py", "settings.py", "cycle.py", "act.py"),
-    ),
-    "below the wiring nobody reads the environment": Rule(
-        ENVIRONMENT,
-        ("domain", "adapters", "errors.py", "ports.py", "settings.py", "cycle.py", "act.py"),
-    ),
+    "decisions are told the time and draw no lots": Rule(CLOCK_AND_DICE, INSIDE),
+    "below the wiring nobody reads the environment": Rule(ENVIRONMENT, ("adapters", *INSIDE)),
     "the rules open no file": Rule(DISK, ("domain",), DISK_METHODS),
 }
 
