@@ -9,10 +9,12 @@ from hyperloop_action.domain.briefing import Briefing
 from hyperloop_action.domain.commits import LoggedCommit, RefMove
 from hyperloop_action.domain.effects import Merge, MergeOutcome
 from hyperloop_action.domain.facts import Probe
-from hyperloop_action.domain.model import State, Task, Review, Worker
+from hyperloop_action.domain.model import Review, State, Task, Worker
 from hyperloop_action.domain.orders import Order, Result
+from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFiles
 from hyperloop_action.domain.world import World
+from hyperloop_action.errors import HyperloopError
 
 
 class Runtime(Protocol):
@@ -48,7 +50,12 @@ class StateStore(Protocol):
         ...
 
     def save(
-        self, stored: Stored, after: State, subject: str, lines: Iterable[str], moves: tuple[RefMove, ...]
+        self,
+        stored: Stored,
+        after: State,
+        subject: str,
+        lines: Iterable[str],
+        moves: tuple[RefMove, ...],
     ) -> str | None:
         """One commit and one ref update, together with ``moves``; the new tip, ``None`` when nothing
         changed. Raises :class:`Moved` when somebody else was first: then nothing happened."""
@@ -89,8 +96,13 @@ class Workers(Protocol):
 
     def start(self, order: Order) -> None: ...
 
-    def wait(self, orders: Iterable[str], until: datetime | None) -> None:
-        """Until one of them has ended, or that time has come."""
+    def wait(self, orders: Iterable[str], until: datetime | None, *, every: bool = False) -> None:
+        """Until one of them (``every``: all of them) has ended, that time has come, or somebody
+        wants the loop to stop."""
+        ...
+
+    def last_words(self, order: str) -> str:
+        """The last line that its agent said, for people who watch; empty when there is none."""
         ...
 
     def forget(self, orders: Iterable[str]) -> None:
@@ -112,6 +124,22 @@ class Forge(Protocol):
 
 class Prompts(Protocol):
     def compose(self, briefing: Briefing) -> str: ...
+
+
+class Report(Protocol):
+    """What a person sees between the facts: who is waited for, and why."""
+
+    def waiting(self, outlook: Outlook, until: datetime | None) -> None:
+        """Called before every wait; ``until`` is when the loop looks again by itself."""
+        ...
+
+    def stopping(self, orders: Iterable[str]) -> None:
+        """These sessions were asked to keep their work and end."""
+        ...
+
+    def trouble(self, error: HyperloopError) -> None:
+        """A cycle failed for a reason that may pass; it will be tried again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from typing import IO
 
 from hyperloop_action.errors import HyperloopError
 
+Child = subprocess.Popen[bytes]
+"""A program that was started and not waited for."""
+
 started: Counter[str] = Counter()
 """How many programs of each name this process started; the benches and tests read it."""
 
@@ -96,7 +99,7 @@ def popen(
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.PIPE,
     new_session: bool = False,
-) -> "subprocess.Popen[bytes]":
+) -> Child:
     """Start ``argv`` and return at once. Raises :class:`CommandMissing`, ``NotADirectoryError``."""
     started[Path(argv[0]).name] += 1
     try:

@@ -27,7 +27,13 @@ from hyperloop_action.domain.landing import (
 from hyperloop_action.domain.model import Phase, Review, Task
 from hyperloop_action.domain.orders import Verdict
 from hyperloop_action.domain.pipeline import arrive, first, rework, same_step
-from hyperloop_action.domain.process import ActionSpec, ActionStep, GateStep, step_at
+from hyperloop_action.domain.process import (
+    ActionSpec,
+    ActionStep,
+    GateStep,
+    ReadyAction,
+    step_at,
+)
 from hyperloop_action.domain.world import World
 
 
@@ -98,7 +104,7 @@ def _at_gate(draft: Draft, task: Task, step: GateStep, *, merged: bool) -> Task:
 
 
 def _at_action(draft: Draft, task: Task, action: ActionSpec, *, merged: bool) -> Task:
-    if action.type == "mark-pr-ready":
+    if isinstance(action, ReadyAction):
         draft.say(ActionDone(task.id, task.step, "there is no pull request to mark"))
         return go_on(draft, task)
     if task.head is None:
@@ -148,5 +154,3 @@ def _conflicted(draft: Draft, task: Task, files: tuple[str, ...], base: str) -> 
 
 def _blocked(reason: str, files: tuple[str, ...]) -> str:
     return f"cannot merge yet: {reason}" + (f" ({', '.join(files)})" if files else "")
-
-

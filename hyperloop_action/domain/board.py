@@ -16,7 +16,15 @@ _HEADINGS = {
 
 
 def render_board(state: State) -> str:
-    parts = ["# hyperloop", "", _headline(state), "", *_specs(state), *_tasks(state), *_spend(state)]
+    parts = [
+        "# hyperloop",
+        "",
+        _headline(state),
+        "",
+        *_specs(state),
+        *_tasks(state),
+        *_spend(state),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 

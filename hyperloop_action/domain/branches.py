@@ -21,7 +21,10 @@ def branch_moves(
 
 
 def _target(task: Task, world: World, delete_merged: bool) -> str | None:
-    """Failed work stays for people to look at; merged and cancelled work goes."""
+    """Failed work stays for people to look at; merged and cancelled work goes, except from under the
+    feet of somebody who has it checked out."""
+    if task.branch in world.checked_out:
+        return world.branches.get(task.branch)
     if task.phase is Phase.COMPLETE:
         return None if delete_merged else world.branches.get(task.branch)
     return None if task.phase is Phase.CANCELLED else task.head

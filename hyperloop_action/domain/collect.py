@@ -48,7 +48,9 @@ def collect(draft: Draft, world: World) -> None:
             adopt_branch(draft, world, task)
             continue
         result = finished(task.worker, world, draft)
-        if result:
+        if result and result.head and task.branch in world.checked_out:
+            draft.wait(task, busy(task, world))
+        elif result:
             fold(draft, world, task, task.worker, result)
 
 
@@ -80,6 +82,12 @@ def fold(draft: Draft, world: World, task: Task, worker: Worker, result: Result)
         _errored(draft, task, worker, result)
     else:
         _answered(draft, task, worker, result)
+
+
+def busy(task: Task, world: World) -> str:
+    """Moving a branch under somebody's working tree would show there as a deletion."""
+    place = world.checked_out[task.branch]
+    return f"waits until {task.branch} is no longer checked out in {place}"
 
 
 def send_back(draft: Draft, task: Task, target: Position | None, why: str) -> Task:
@@ -124,9 +132,7 @@ def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
     task = draft.put(replace(task, attempts=0, lost=0, error=None, not_before=None))
     usage = result.usage
     draft.say(
-        SessionEnded(
-            worker.order, worker.role, task.id, verdict, usage.cost_usd, usage.duration_s
-        )
+        SessionEnded(worker.order, worker.role, task.id, verdict, usage.cost_usd, usage.duration_s)
     )
     if worker.wants is Wants.VERDICT or verdict is Verdict.FAIL:
         draft.review(
@@ -140,7 +146,9 @@ def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
             )
         )
     if not same_step(draft.process, task):
-        draft.put(move(task, Trigger.DROPPED))  # the process changed meanwhile: `realign` restarts it
+        draft.put(
+            move(task, Trigger.DROPPED)
+        )  # the process changed meanwhile: `realign` restarts it
     elif verdict is Verdict.PASS:
         go_on(draft, task)
     else:

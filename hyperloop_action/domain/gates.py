@@ -32,6 +32,6 @@ def evaluate(name: str, gate: GateSpec, task: Task, *, merged: bool) -> GateView
     approval = task.approval
     if approval and approval.gate == name and approval.head == (task.head or task.base):
         return Cleared(approval.by)
-    return Waits(
-        f"waits at gate {name} ({gate.type}): look at {task.branch}, then `hyperloop approve {task.id}`"
-    )
+    kind = gate.__struct_config__.tag
+    how = f"look at {task.branch}, then `hyperloop approve {task.id}`"
+    return Waits(f"waits at gate {name} ({kind}): {how}")

@@ -4,6 +4,7 @@ A plan that breaks a rule goes back to the pm once, with the reasons; the second
 """
 
 from graphlib import CycleError, TopologicalSorter
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from hyperloop_action.domain.ledger import failed_tasks, sync
 from hyperloop_action.domain.model import (
     Phase,
     Planner,
+    SpecEntry,
     SpecStatus,
     Task,
     Worker,
@@ -291,8 +293,15 @@ def _refuse_unreadable(draft: Draft, world: World, path: str) -> None:
 
 def _to_plan(draft: Draft, path: str) -> SpecToPlan:
     entry = draft.specs[path]
-    change = "failed" if failed_tasks(draft, path) else "changed" if entry.synced_blob else "new"
-    return SpecToPlan(path=path, commit=entry.commit, blob=entry.blob, change=change)
+    return SpecToPlan(
+        path=path, commit=entry.commit, blob=entry.blob, change=_change(draft, path, entry)
+    )
+
+
+def _change(draft: Draft, path: str, entry: SpecEntry) -> Literal["new", "changed", "failed"]:
+    if failed_tasks(draft, path):
+        return "failed"
+    return "changed" if entry.synced_blob else "new"
 
 
 def _field_problems(proposals: tuple[Proposal, ...], specs: set[str]) -> list[str]:
@@ -359,7 +368,6 @@ def _cycle_problems(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
         names = " -> ".join(str(name).lstrip("\0") for name in error.args[1])
         return [f"the dependencies go round in a circle: {names}"]
     return []
-
 
 
 def refuse_blank(

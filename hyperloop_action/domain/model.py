@@ -37,7 +37,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Handle(msgspec.Struct, frozen=True, kw_only=True):
+class Handle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which process runs an order. A pid alone would be re-used; with boot id and start time it is not."""
 
     host: str
@@ -46,7 +46,7 @@ class Handle(msgspec.Struct, frozen=True, kw_only=True):
     start_time: str
 
 
-class Worker(msgspec.Struct, frozen=True, kw_only=True):
+class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A claimed order. ``run`` is ``local`` or the URL of a workflow run; ``handle`` names the claimer."""
 
     order: str
@@ -59,7 +59,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     handle: Handle | None = None
 
 
-class Approval(msgspec.Struct, frozen=True, kw_only=True):
+class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person's word at one gate, for one head. It is used up when the gate clears."""
 
     gate: str
@@ -68,7 +68,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One unit of work. Commits are full hashes; ``base`` is the trunk commit that the branch contains.
 
     ``attempts`` counts sessions in a row that ended in an error, ``lost`` those that vanished, and
@@ -126,7 +126,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return number_of(self.id)
 
 
-class Review(msgspec.Struct, frozen=True, kw_only=True):
+class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one session, person or failed action said about a task in one round. ``seq`` counts the
     reviews of a task from 0, since several may fall into one round."""
 
@@ -148,7 +148,7 @@ class SpecStatus(StrEnum):
     REMOVED = "removed"
 
 
-class SpecEntry(msgspec.Struct, frozen=True, kw_only=True):
+class SpecEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of the ledger. ``blob`` is the version being worked on, ``synced_blob`` the last one
     whose tasks were all complete. ``attempts`` counts plans for this version, ``plan`` all plans."""
 
@@ -161,14 +161,14 @@ class SpecEntry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+class Backoff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nobody is started on this runtime until then."""
 
     until: datetime
     reason: str
 
 
-class Planner(msgspec.Struct, frozen=True, kw_only=True):
+class Planner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The pm's side of the state: its live order, what was refused, how often it erred in a row."""
 
     worker: Worker | None = None
@@ -181,7 +181,7 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
     error: SessionError | None = None
 
 
-class Spend(msgspec.Struct, frozen=True, kw_only=True):
+class Spend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """US dollars: today's (``day`` is a UTC date, ``2026-11-21``) and all there ever were."""
 
     day: str = ""
@@ -189,7 +189,7 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
     total_usd: float = 0.0
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
+class Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of ``state.yaml``."""
 
     schema: int = 1
@@ -200,7 +200,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     spend: Spend = Spend()
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a cycle reads and writes. Finished tasks leave for the archive with their
     reviews as soon as nothing needs them; ``archived`` holds those that left in this very cycle."""
 

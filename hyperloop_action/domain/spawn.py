@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from hyperloop_action.domain.collect import busy
 from hyperloop_action.domain.draft import Draft
 from hyperloop_action.domain.facts import WorkerStarted
 from hyperloop_action.domain.intake import claim_plan, specs_to_plan
@@ -68,7 +69,7 @@ def spawn(draft: Draft, world: World, roles: dict[str, Role], claimer: Claimer) 
     queued = [task for task in draft.open_tasks() if task.phase is Phase.QUEUED]
     for task in sorted(queued, key=lambda task: (task.sessions == 0, task.number)):
         role = roles[_agent(draft, task)]
-        reason = _why_not(draft, task, role)
+        reason = _why_not(draft, world, task, role)
         if not reason and len(claims) >= free:
             reason = "waits for a free slot"
         if reason:
@@ -130,8 +131,10 @@ def _worker(draft: Draft, role: Role, order: str, claimer: Claimer) -> Worker:
     )
 
 
-def _why_not(draft: Draft, task: Task, role: Role) -> str:
+def _why_not(draft: Draft, world: World, task: Task, role: Role) -> str:
     """The first thing that keeps the task from starting, in the words that the board shows."""
+    if task.branch in world.checked_out and role.wants is Wants.CHANGES:
+        return busy(task, world)
     if task.not_before and draft.now < task.not_before:
         kind = f" ({task.error.kind})" if task.error else ""
         return f"backs off until {clock(task.not_before)}{kind}"

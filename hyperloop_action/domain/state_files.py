@@ -12,7 +12,8 @@ import yaml
 from msgspec.structs import replace
 
 from hyperloop_action.domain.board import render_board
-from hyperloop_action.domain.documents import Document, decode, front_matter, parse
+from hyperloop_action.domain.decoding import decode
+from hyperloop_action.domain.documents import Document, front_matter, parse_one
 from hyperloop_action.domain.model import (
     FINAL,
     Meta,
@@ -30,7 +31,9 @@ SCHEMA = 1
 
 Files = Mapping[str, bytes]
 
-MIGRATIONS: dict[int, Callable[[Files], Files]] = {}
+Migrations = Mapping[int, Callable[[Files], Files]]
+
+MIGRATIONS: Migrations = {}
 """Schema number -> what turns its files into those of the next schema."""
 
 _TASK_ID = re.compile(r"task-\d+")
@@ -38,14 +41,14 @@ _FIRST_KEYS = ("id", "title", "spec_ref", "status", "phase", "deps", "round", "b
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def load_state(files: Files, where: str, migrations: Mapping[int, Callable[[Files], Files]] = MIGRATIONS) -> State:
+def load_state(files: Files, where: str, migrations: Migrations | None = None) -> State:
     """``where`` names the branch in messages. Raises :class:`ConfigError` with every mistake at once,
     :class:`UsageError` for a schema newer than this version's."""
     problems: list[Problem] = []
-    files = _migrated(files, where, migrations)
+    files = _migrated(files, where, MIGRATIONS if migrations is None else migrations)
     meta = _meta(files, where, problems)
     specs = _specs(files, where, problems)
-    tasks = {t.id: t for path in files if _is(path, "tasks/") and (t := _task(files, path, where, problems))}
+    tasks = _tasks(files, where, problems)
     reviews = _reviews(files, where, problems)
     if problems:
         raise ConfigError(problems, hint=f"edit the file on the branch {where}, commit, try again")
@@ -63,7 +66,9 @@ def changes(before: State, after: State) -> dict[str, bytes | None]:
     for name, task in after.archived.items():
         _archive(task, after.reviews.get(name, ()), changed)
     if before.specs != after.specs:
-        changed["specs.yaml"] = _dump({path: _plain(after.specs[path]) for path in sorted(after.specs)})
+        changed["specs.yaml"] = _dump(
+            {path: _plain(after.specs[path]) for path in sorted(after.specs)}
+        )
     if before.meta != after.meta or changed:
         changed["state.yaml"] = _dump(_plain(after.meta, keep=("schema", "cycle", "next_task")))
         changed["README.md"] = render_board(after).encode()
@@ -108,7 +113,9 @@ def decode_task(content: bytes, path: str, source: str, problems: list[Problem])
         return None
     if task.id != name:
         line = document.line_of(("id",))
-        problems.append(Problem(source, line, "id", f"is {task.id!r}", f"{name!r}, as the file is called"))
+        problems.append(
+            Problem(source, line, "id", f"is {task.id!r}", f"{name!r}, as the file is called")
+        )
         return None
     task = replace(task, description=body.strip("\n"))
     return _as_a_person_wants(task, status, document, source, problems)
@@ -137,7 +144,7 @@ def _as_a_person_wants(
     return task
 
 
-def _migrated(files: Files, where: str, migrations: Mapping[int, Callable[[Files], Files]]) -> Files:
+def _migrated(files: Files, where: str, migrations: Migrations) -> Files:
     schema = _schema(files)
     if schema > SCHEMA:
         raise UsageError(
@@ -166,24 +173,26 @@ def _meta(files: Files, where: str, problems: list[Problem]) -> Meta:
 
 def _specs(files: Files, where: str, problems: list[Problem]) -> dict[str, SpecEntry]:
     document = _single(files, "specs.yaml", where, problems)
-    if document is None or document.value is None:
+    if document is None or not isinstance(document.value, dict):
         return {}
-    return decode(document, dict[str, SpecEntry], problems) or {}
+    entries = {path: decode(document, SpecEntry, problems, (path,)) for path in document.value}
+    return {path: entry for path, entry in entries.items() if entry}
 
 
 def _single(files: Files, path: str, where: str, problems: list[Problem]) -> Document | None:
     if path not in files:
         return None
     try:
-        documents = parse(files[path], f"{where}:{path}")
+        return parse_one(files[path], f"{where}:{path}")
     except ConfigError as error:
         problems += error.problems
         return None
-    return documents[0] if documents else None
 
 
-def _task(files: Files, path: str, where: str, problems: list[Problem]) -> Task | None:
-    return decode_task(files[path], path, f"{where}:{path}", problems)
+def _tasks(files: Files, where: str, problems: list[Problem]) -> dict[str, Task]:
+    paths = sorted(path for path in files if _is(path, "tasks/"))
+    decoded = (decode_task(files[path], path, f"{where}:{path}", problems) for path in paths)
+    return {task.id: task for task in decoded if task}
 
 
 def _reviews(files: Files, where: str, problems: list[Problem]) -> dict[str, tuple[Review, ...]]:

@@ -16,13 +16,15 @@ class SpecSeen:
 @dataclass(frozen=True, slots=True)
 class World:
     """``branches`` maps the names of task branches to their tips, ``merged`` names those whose tip the
-    base branch contains. ``results``, ``alive`` and ``ended`` speak of claimed orders by their id; an
+    base branch contains, ``checked_out`` says in which folder a person has one of them checked out.
+    ``results``, ``alive`` and ``ended`` speak of claimed orders by their id; an
     order in none of them is unknown, and only its deadline decides."""
 
     base: str
     specs: dict[str, SpecSeen] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     merged: frozenset[str] = frozenset()
+    checked_out: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     alive: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()

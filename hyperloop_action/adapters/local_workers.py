@@ -1,0 +1,144 @@
+"""Sessions on this machine: one ``hyperloop work`` process for each order, in a folder of its own.
+
+A worker is not a child that must be waited for: it outlives the process that started it, leaves its
+result on disk, and the next cycle collects that. So killing the engine loses no session.
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from hyperloop_action.adapters import proc, processes
+from hyperloop_action.adapters.git import Git
+from hyperloop_action.adapters.supervisor import salvage
+from hyperloop_action.domain.model import Handle, Worker
+from hyperloop_action.domain.orders import Order, Result, decode_result, encode
+from hyperloop_action.domain.sessions import SessionFiles
+from hyperloop_action.errors import TransientError
+from hyperloop_action.ports import WorkersSeen
+
+POLL_S = 0.1
+"""How often the folders of live orders are looked at: no process, a few system calls."""
+
+STARTING_S = 30.0
+"""How long a worker may take from its order to its first word; its claimer may be dead by then."""
+
+
+@dataclass(slots=True)
+class LocalWorkers:
+    """``root`` holds the folders, outside the repository. ``env`` is what the supervisors inherit;
+    they pass on to their agents what each may have. ``stopping`` ends a wait early."""
+
+    git: Git
+    root: Path
+    env: Mapping[str, str]
+    now: Callable[[], datetime]
+    stopping: Callable[[], bool]
+    _children: list[proc.Child] = field(default_factory=list)
+
+    def look(self, workers: Iterable[Worker]) -> WorkersSeen:
+        self._reap()
+        results: dict[str, Result] = {}
+        alive, ended = set[str](), set[str]()
+        for worker in workers:
+            files = self._files(worker.order)
+            if files.result.exists():
+                results[worker.order] = self._result(files)
+            elif lives := self._lives(worker, files):
+                alive.add(worker.order)
+            elif lives is not None:
+                ended.add(worker.order)
+        for order in tuple(ended):
+            if rescued := salvage(self._files(order).root, self.git.directory):
+                results[order] = self._keep(self._files(order), rescued)
+                ended.remove(order)
+        return WorkersSeen(results, frozenset(alive), frozenset(ended))
+
+    def start(self, order: Order) -> None:
+        files = self._files(order.id)
+        if files.root.exists():
+            return  # a killed cycle started it already
+        files.root.mkdir(parents=True, mode=0o700)
+        files.order.write_bytes(encode(order))
+        words = [sys.executable, "-m", "hyperloop_action", "work", str(files.order)]
+        words += ["--out", str(files.root), "--path", str(self.git.directory)]
+        with (files.root / "work.log").open("wb") as log:
+            child = proc.popen(
+                words, cwd=self.root, env=self.env, stdout=log, stderr=log, new_session=True
+            )
+        self._children.append(child)
+
+    def wait(self, orders: Iterable[str], until: datetime | None, *, every: bool = False) -> None:
+        waiting = list(orders)
+        decided = all if every else any
+        while not self.stopping() and (until is None or self.now() < until):
+            self._reap()
+            if waiting and decided(self._has_ended(order) for order in waiting):
+                return
+            time.sleep(POLL_S)
+
+    def forget(self, orders: Iterable[str]) -> None:
+        for order in orders:
+            shutil.rmtree(self._files(order).root, ignore_errors=True)
+
+    def stop(self, orders: Iterable[str]) -> None:
+        for order in orders:
+            identity = processes.read_identity(self._files(order).root)
+            if identity and processes.is_alive(identity):
+                processes.terminate(identity.pid)
+
+    def last_words(self, order: str) -> str:
+        return last_line(self._files(order).transcript)
+
+    def _files(self, order: str) -> SessionFiles:
+        return SessionFiles(self.root / order)
+
+    def _has_ended(self, order: str) -> bool:
+        files = self._files(order)
+        if files.result.exists():
+            return True
+        identity = processes.read_identity(files.root)
+        return identity is not None and processes.is_alive(identity) is False
+
+    def _lives(self, worker: Worker, files: SessionFiles) -> bool | None:
+        """Its own process decides; before there is one, the claimer; elsewhere nobody knows."""
+        identity = processes.read_identity(files.root)
+        if identity:
+            return processes.is_alive(identity)
+        claimer = processes.is_alive(worker.handle) if worker.handle else None
+        if claimer is False and files.order.exists():
+            age = self.now().timestamp() - files.order.stat().st_mtime
+            return age < STARTING_S
+        return claimer
+
+    def _result(self, files: SessionFiles) -> Result:
+        return self._keep(files, decode_result(files.result.read_bytes(), str(files.result)))
+
+    def _keep(self, files: SessionFiles, result: Result) -> Result:
+        """Bring the commits of a result into the repository, so that a save may point at them."""
+        if result.head and files.bundle.exists():
+            done = self.git.run("bundle", "unbundle", str(files.bundle), accept=(0, 1, 128))
+            if done.code:
+                raise TransientError(
+                    f"the commits of {result.order} cannot be read: {done.complaint}",
+                    hint=f"look into {files.root}; remove that folder to give the session up",
+                )
+        return result
+
+    def _reap(self) -> None:
+        """An ended child stays in the process table until its parent has asked."""
+        self._children = [child for child in self._children if child.poll() is None]
+
+
+def last_line(path: Path, window: int = 8192) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - window, 0))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,72 @@
+"""Trunk and the task branches, seen once per cycle: one look at the refs serves state and world."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from hyperloop_action.adapters.git import Git
+from hyperloop_action.adapters.git_checkouts import checkouts
+from hyperloop_action.adapters.git_remote import read_tips
+from hyperloop_action.domain.model import Phase, State
+from hyperloop_action.domain.world import SpecSeen, World
+from hyperloop_action.errors import UsageError
+
+
+@dataclass(slots=True)
+class Trunk:
+    """``base`` and ``state`` are short branch names, ``prefix`` begins those of the task branches."""
+
+    git: Git
+    base: str
+    state: str
+    prefix: str
+    specs_dir: str
+    _tips: dict[str, str] = field(default_factory=dict)
+
+    def look(self) -> str | None:
+        """Read all refs anew; the tip of the state branch. A cycle starts with this."""
+        self._tips = read_tips(self.git, [self.base, self.state], self.prefix)
+        return self._tips.get(self.state)
+
+    def observe(self, state: State) -> World:
+        """Raises :class:`UsageError` when the base branch does not exist."""
+        base = self._tips.get(self.base)
+        if base is None:
+            where = f"on {self.git.remote}" if self.git.remote else "in this repository"
+            raise UsageError(
+                f"there is no branch {self.base} {where}",
+                hint="name the right one with --branch, or base_branch in .hyperloop.yaml",
+            )
+        branches = {n: t for n, t in self._tips.items() if n.startswith(self.prefix)}
+        return World(
+            base=base,
+            specs=self._specs(base),
+            branches=branches,
+            merged=self._merged(state, base) if branches else frozenset(),
+            checked_out=self._checked_out() if branches else {},
+        )
+
+    def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        return self.git.read_blobs(blobs)
+
+    def _specs(self, base: str) -> dict[str, SpecSeen]:
+        listed = self.git.list_tree(base, f"{self.specs_dir}/", sizes=True)
+        return {
+            path: SpecSeen(entry.blob, entry.size or 0)
+            for path, entry in listed.items()
+            if fnmatchcase(path, "*.md") and entry.mode.startswith("100")
+        }
+
+    def _merged(self, state: State, base: str) -> frozenset[str]:
+        """Task branches that somebody merged by hand. Asked only while a task waits for that."""
+        if not any(task.phase in (Phase.WAITING, Phase.ACTING) for task in state.tasks.values()):
+            return frozenset()
+        below = "refs/heads/" if self.git.remote is None else f"refs/remotes/{self.git.remote}/"
+        refs = self.git.list_merged(base, below + self.prefix)
+        return frozenset(ref.removeprefix(below) for ref in refs)
+
+    def _checked_out(self) -> dict[str, str]:
+        """A remote has no working trees: only local branches can be under somebody's feet."""
+        if self.git.remote is not None:
+            return {}
+        return {c.branch: str(c.path) for c in checkouts(self.git) if c.branch in self._tips}

@@ -1,0 +1,58 @@
+"""What will happen next if nobody does anything: told from the state alone, for loops and for people."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from hyperloop_action.domain.model import Phase, SpecStatus, State, Task
+
+_CLOSED = frozenset({SpecStatus.SYNCED, SpecStatus.REMOVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """``converged``: no gap is left. ``live`` are the orders at work. ``wakes_at`` is when something
+    backs off no longer. ``attention`` names what needs a person, ``waiting`` what else does not move."""
+
+    converged: bool
+    live: tuple[str, ...]
+    wakes_at: datetime | None
+    attention: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+def outlook(state: State, now: datetime) -> Outlook:
+    open_tasks = sorted((t for t in state.tasks.values() if t.open), key=lambda task: task.number)
+    closed = all(entry.status in _CLOSED for entry in state.specs.values())
+    return Outlook(
+        converged=closed and not open_tasks,
+        live=tuple(worker.order for worker in state.workers()),
+        wakes_at=_wakes_at(state, open_tasks, now),
+        attention=_attention(state, open_tasks),
+        waiting=tuple(
+            f"{task.id} {task.reason}" for task in open_tasks if task.phase is not Phase.WORKING
+        ),
+    )
+
+
+def _wakes_at(state: State, tasks: list[Task], now: datetime) -> datetime | None:
+    """The earliest end of a back-off that holds somebody up; ``now`` or later."""
+    held = any(task.phase is Phase.QUEUED for task in tasks) or _plans_wanted(state)
+    times = [task.not_before for task in tasks if task.phase is Phase.QUEUED]
+    times += [state.meta.planner.not_before] if _plans_wanted(state) else []
+    times += [backoff.until for backoff in state.meta.backoff.values()] if held else []
+    return min((at for at in times if at and at > now), default=None)
+
+
+def _plans_wanted(state: State) -> bool:
+    return any(entry.status is SpecStatus.PENDING for entry in state.specs.values())
+
+
+def _attention(state: State, tasks: list[Task]) -> tuple[str, ...]:
+    """Failed tasks speak through their specs: those are planned again as long as that may help."""
+    specs = [
+        f"{path}: {entry.reason}"
+        for path, entry in sorted(state.specs.items())
+        if entry.status is SpecStatus.FAILED
+    ]
+    gates = [f"{task.id} {task.reason}" for task in tasks if task.phase is Phase.WAITING]
+    return (*specs, *gates)
