@@ -13,7 +13,7 @@ from msgspec import structs
 from hyperloop_action import act
 from hyperloop_action.domain.advance import absorb, advance, realign
 from hyperloop_action.domain.branches import branch_moves
-from hyperloop_action.domain.briefing import blobs_of, plan_briefing, task_briefing
+from hyperloop_action.domain.briefing import Briefing, blobs_of, plan_briefing, task_briefing
 from hyperloop_action.domain.collect import collect
 from hyperloop_action.domain.draft import Draft
 from hyperloop_action.domain.effects import Effect
@@ -47,7 +47,7 @@ def run_cycle(ports: Ports, rules: Rules, *, spawning: bool = True) -> Cycle:
     """Without ``spawning`` nothing new is started: results are folded in and tasks move on."""
     for races in range(MAX_RACES):
         try:
-            return _cycle(ports, rules, spawning)
+            return _cycle(ports, rules, spawning=spawning)
         except Moved:
             ports.pause(races)
     raise TransientError(
@@ -67,7 +67,7 @@ def preview_cycle(ports: Ports, rules: Rules) -> Cycle:
     return Cycle(draft.done(), tuple(draft.facts), tuple(draft.effects), orders, None)
 
 
-def _cycle(ports: Ports, rules: Rules, spawning: bool) -> Cycle:
+def _cycle(ports: Ports, rules: Rules, *, spawning: bool) -> Cycle:
     stored = ports.state.load()
     world = _observe(ports, stored.state)
     draft = _collect(ports, rules, stored.state, world)
@@ -122,20 +122,19 @@ def _claim(ports: Ports, rules: Rules, draft: Draft, world: World) -> tuple[Orde
     claims += spawn(draft, world, rules.roles, rules.claimer)
     state = draft.done()
     texts |= ports.repository.read({c.task.spec_blob for c in claims if c.task} - texts.keys())
-    return tuple(_order(ports, rules, claim, state, world, texts) for claim in claims)
-
-
-def _order(
-    ports: Ports, rules: Rules, claim: Claim, state: State, world: World, texts: dict[str, bytes]
-) -> Order:
-    agent = rules.agents[claim.role.name]
     words = {blob: text.decode("utf-8", "replace") for blob, text in texts.items()}
+    prompts = (ports.prompts.compose(_briefing(rules, claim, state, words)) for claim in claims)
+    return tuple(
+        order_of(claim, world.base, prompt, rules.protected_paths, rules.max_change_mb)
+        for claim, prompt in zip(claims, prompts, strict=True)
+    )
+
+
+def _briefing(rules: Rules, claim: Claim, state: State, texts: dict[str, str]) -> Briefing:
+    agent = rules.agents[claim.role.name]
     if claim.task:
-        briefing = task_briefing(agent, claim.task, state, words[claim.task.spec_blob])
-    else:
-        briefing = plan_briefing(agent, claim.specs, state, words)
-    prompt = ports.prompts.compose(briefing)
-    return order_of(claim, world.base, prompt, rules.protected_paths, rules.max_change_mb)
+        return task_briefing(agent, claim.task, state, texts[claim.task.spec_blob])
+    return plan_briefing(agent, claim.specs, state, texts)
 
 
 def _save(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 
 class HyperloopError(Exception):
-    """Base of everything raised on purpose; a bare exception elsewhere is a bug of ours (exit 70)."""
+    """Base of everything raised on purpose; a bare exception elsewhere is a bug of ours (exit
+    70)."""
 
     exit_code = 70
 
@@ -46,7 +47,8 @@ class Problem:
 
 
 class ConfigError(HyperloopError):
-    """The author of a file must act: configuration, process, agents, or a hand-edited state file."""
+    """The author of a file must act: configuration, process, agents, or a hand-edited state
+    file."""
 
     exit_code = 2
 
@@ -57,7 +59,8 @@ class ConfigError(HyperloopError):
 
 
 class UsageError(HyperloopError):
-    """The person at the keyboard must act: a wrong name, a missing repository, a refused command."""
+    """The person at the keyboard must act: a wrong name, a missing repository, a refused
+    command."""
 
     exit_code = 2
 

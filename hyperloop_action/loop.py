@@ -1,4 +1,5 @@
-"""Cycles in a row: until no gap is left (``run``), exactly one (``reconcile``), or for ever (``watch``).
+"""Cycles in a row: until no gap is left (``run``), exactly one (``reconcile``), or for ever
+(``watch``).
 
 Between two cycles nothing is kept in memory that the next one could not read again.
 """

@@ -1,4 +1,5 @@
-"""Every door to the outside world, on one page. Adapters implement these; tests pass small worlds."""
+"""Every door to the outside world, on one page. Adapters implement these; tests pass small
+worlds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,10 +26,12 @@ class Runtime(Protocol):
 
     name: str
     passes: frozenset[str]
-    """Names of the caller's environment variables that this agent needs (credentials, endpoints)."""
+    """Names of the caller's environment variables that this agent needs (credentials,
+    endpoints)."""
 
     def launch(self, order: Order, files: SessionFiles, env: Mapping[str, str]) -> Launch:
-        """``env`` is what the agent will get. Raises :class:`CommandMissing` without its program."""
+        """``env`` is what the agent will get. Raises :class:`CommandMissing` without its
+        program."""
         ...
 
     def judge(self, order: Order, files: SessionFiles, ended: Ended) -> Session: ...
@@ -36,7 +39,8 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The state as it was read, and the commit it was read from (``None``: there is no branch yet)."""
+    """The state as it was read, and the commit it was read from (``None``: there is no branch
+    yet)."""
 
     tip: str | None
     state: State
@@ -57,8 +61,9 @@ class StateStore(Protocol):
         lines: Iterable[str],
         moves: tuple[RefMove, ...],
     ) -> str | None:
-        """One commit and one ref update, together with ``moves``; the new tip, ``None`` when nothing
-        changed. Raises :class:`Moved` when somebody else was first: then nothing happened."""
+        """One commit and one ref update, together with ``moves``; the new tip, ``None`` when
+        nothing changed. Raises :class:`Moved` when somebody else was first: then nothing
+        happened."""
         ...
 
     def history(self, grep: str | None = None, limit: int | None = None) -> list[LoggedCommit]: ...
@@ -72,11 +77,13 @@ class Repository(Protocol):
     """Trunk and the task branches."""
 
     def observe(self, state: State) -> World:
-        """One look at specs, branches and the base; what is known of workers comes from elsewhere."""
+        """One look at specs, branches and the base; what is known of workers comes from
+        elsewhere."""
         ...
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """Blob id -> content. Raises :class:`PermanentError` for an id that the repository lacks."""
+        """Blob id -> content. Raises :class:`PermanentError` for an id that the repository
+        lacks."""
         ...
 
 

@@ -4,13 +4,17 @@ A worker is not a child that must be waited for: it outlives the process that st
 result on disk, and the next cycle collects that. So killing the engine loses no session.
 """
 
+import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from hyperloop_action.adapters import proc, processes
 from hyperloop_action.adapters.git import Git
@@ -87,9 +91,9 @@ class LocalWorkers:
 
     def stop(self, orders: Iterable[str]) -> None:
         for order in orders:
-            identity = processes.read_identity(self._files(order).root)
+            identity = _identity(self._files(order))
             if identity and processes.is_alive(identity):
-                processes.terminate(identity.pid)
+                os.kill(identity.pid, signal.SIGTERM)
 
     def last_words(self, order: str) -> str:
         return last_line(self._files(order).transcript)
@@ -101,12 +105,12 @@ class LocalWorkers:
         files = self._files(order)
         if files.result.exists():
             return True
-        identity = processes.read_identity(files.root)
+        identity = _identity(files)
         return identity is not None and processes.is_alive(identity) is False
 
     def _lives(self, worker: Worker, files: SessionFiles) -> bool | None:
         """Its own process decides; before there is one, the claimer; elsewhere nobody knows."""
-        identity = processes.read_identity(files.root)
+        identity = _identity(files)
         if identity:
             return processes.is_alive(identity)
         claimer = processes.is_alive(worker.handle) if worker.handle else None
@@ -132,6 +136,14 @@ class LocalWorkers:
     def _reap(self) -> None:
         """An ended child stays in the process table until its parent has asked."""
         self._children = [child for child in self._children if child.poll() is None]
+
+
+def _identity(files: SessionFiles) -> Handle | None:
+    """Which process works in this folder; it says so itself, first of all."""
+    try:
+        return msgspec.json.decode((files.root / "worker.json").read_bytes(), type=Handle)
+    except FileNotFoundError:
+        return None
 
 
 def last_line(path: Path, window: int = 8192) -> str:

@@ -32,7 +32,8 @@ class Completed:
 
     @property
     def text(self) -> str:
-        """Standard output without its last newline; bytes that are not UTF-8 are kept as escapes."""
+        """Standard output without its last newline; bytes that are not UTF-8 are kept as
+        escapes."""
         return self.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
     @property

@@ -1,4 +1,5 @@
-"""The state branch behind its port: bytes from ``state_branch.py``, values from ``domain/state_files.py``."""
+"""The state branch behind its port: bytes from ``state_branch.py``, values from
+``domain/state_files.py``."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ class BranchStateStore:
     def _message(
         self, subject: str, lines: Iterable[str], before: State, after: State, tasks: list[str]
     ) -> str:
-        """One line per transition, then trailers: the life of a task is what ``git log --grep`` shows."""
+        """One line per transition, then trailers: the life of a task is what ``git log --grep``
+        shows."""
         body = "\n".join(_one_line(line) for line in lines)
         known = {**before.tasks, **after.tasks, **after.archived}
         specs = sorted({known[name].spec_ref for name in tasks if name in known})

@@ -14,7 +14,8 @@ from hyperloop_action.errors import UsageError
 
 @dataclass(slots=True)
 class Trunk:
-    """``base`` and ``state`` are short branch names, ``prefix`` begins those of the task branches."""
+    """``base`` and ``state`` are short branch names, ``prefix`` begins those of the task
+    branches."""
 
     git: Git
     base: str

@@ -23,6 +23,7 @@ from hyperloop_action.domain.landing import (
     Merged,
     NothingToMerge,
     Raced,
+    Strategy,
 )
 from hyperloop_action.domain.model import Phase, Review, Task
 from hyperloop_action.domain.orders import Verdict
@@ -58,11 +59,7 @@ def advance(draft: Draft, world: World, tried: frozenset[str]) -> None:
     """
     draft.effects.clear()
     for task in draft.open_tasks():
-        while task.phase in (Phase.WAITING, Phase.ACTING) and not draft.effects:
-            before = task
-            task = _step(draft, world, task, tried)
-            if task is before or task.position == before.position:
-                break
+        _walk(draft, world, task, tried)
 
 
 def absorb(draft: Draft, outcome: MergeOutcome) -> None:
@@ -83,6 +80,15 @@ def absorb(draft: Draft, outcome: MergeOutcome) -> None:
             draft.wait(task, _blocked(reason, files))
         case Raced():
             draft.wait(task, "the base branch moved while it was merged: tried again next cycle")
+
+
+def _walk(draft: Draft, world: World, task: Task, tried: frozenset[str]) -> None:
+    """Through as many gates and actions as let it pass, up to a merge or the next agent."""
+    while task.phase in (Phase.WAITING, Phase.ACTING) and not draft.effects:
+        moved = _step(draft, world, task, tried)
+        if moved.open and moved.position == task.position:
+            return
+        task = moved
 
 
 def _step(draft: Draft, world: World, task: Task, tried: frozenset[str]) -> Task:
@@ -107,27 +113,24 @@ def _at_action(draft: Draft, task: Task, action: ActionSpec, *, merged: bool) ->
     if isinstance(action, ReadyAction):
         draft.say(ActionDone(task.id, task.step, "there is no pull request to mark"))
         return go_on(draft, task)
-    if task.head is None:
+    if task.head is None or task.base is None:
         draft.say(ActionDone(task.id, task.step, "there is no change to merge"))
         return go_on(draft, task)
     if not draft.limits.auto_merge and not merged:
         return draft.wait(task, f"auto_merge is off: merge {task.branch} yourself")
-    draft.effects.append(_merge(draft, task))
-    return task
-
-
-def _merge(draft: Draft, task: Task) -> Merge:
-    assert task.head and task.base  # a task with commits has both
-    return Merge(
-        task=task.id,
-        branch=task.branch,
-        head=task.head,
-        since=task.base,
-        title=task.title,
-        body=task.description,
-        spec_ref=task.spec_ref,
-        strategy=draft.limits.merge_strategy,
+    draft.effects.append(
+        Merge(
+            task=task.id,
+            branch=task.branch,
+            head=task.head,
+            since=task.base,
+            title=task.title,
+            body=task.description,
+            spec_ref=task.spec_ref,
+            strategy=Strategy(draft.limits.merge_strategy),
+        )
     )
+    return task
 
 
 def _conflicted(draft: Draft, task: Task, files: tuple[str, ...], base: str) -> None:

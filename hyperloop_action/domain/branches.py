@@ -14,15 +14,18 @@ def branch_moves(
     for task in (*after.tasks.values(), *after.archived.values()):
         if before.tasks.get(task.id) == task:
             continue
-        tip, target = world.branches.get(task.branch), _target(task, world, delete_merged)
+        tip, target = (
+            world.branches.get(task.branch),
+            _target(task, world, delete_merged=delete_merged),
+        )
         if tip != target:
             moves.append(RefMove(f"refs/heads/{task.branch}", tip, target))
     return tuple(moves)
 
 
-def _target(task: Task, world: World, delete_merged: bool) -> str | None:
-    """Failed work stays for people to look at; merged and cancelled work goes, except from under the
-    feet of somebody who has it checked out."""
+def _target(task: Task, world: World, *, delete_merged: bool) -> str | None:
+    """Failed work stays for people to look at; merged and cancelled work goes, except from under
+    the feet of somebody who has it checked out."""
     if task.branch in world.checked_out:
         return world.branches.get(task.branch)
     if task.phase is Phase.COMPLETE:

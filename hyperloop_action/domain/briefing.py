@@ -57,7 +57,8 @@ def task_briefing(agent: AgentDefinition, task: Task, state: State, spec_text: s
 def plan_briefing(
     agent: AgentDefinition, specs: tuple[SpecToPlan, ...], state: State, texts: dict[str, str]
 ) -> Briefing:
-    """``texts`` maps blobs to texts; the last synced blobs are among them where they can be read."""
+    """``texts`` maps blobs to texts; the last synced blobs are among them where they can be
+    read."""
     return Briefing(
         agent=agent,
         specs=tuple(_spec_brief(spec, state, texts) for spec in specs),

@@ -39,7 +39,8 @@ RUNTIME_WIDE = frozenset({ErrorKind.OVERLOADED, ErrorKind.AUTH, ErrorKind.NO_CLI
 """Errors that the next task would meet as well: the whole runtime backs off, not the task alone."""
 
 ASIDE = "refs/hyperloop/aside/"
-"""Where a session's commits stay when a person moved the branch meanwhile; nothing paid for is lost."""
+"""Where a session's commits stay when a person moved the branch meanwhile; nothing paid for is
+lost."""
 
 
 def collect(draft: Draft, world: World) -> None:
@@ -55,7 +56,8 @@ def collect(draft: Draft, world: World) -> None:
 
 
 def finished(worker: Worker, world: World, draft: Draft) -> Result | None:
-    """The result of a claimed order; a made-up ``lost`` one when its worker can no longer answer."""
+    """The result of a claimed order; a made-up ``lost`` one when its worker can no longer
+    answer."""
     result = world.results.get(worker.order)
     if result or worker.order in world.alive:
         return result

@@ -1,7 +1,8 @@
 """A state while a cycle works on it: the phases write here, and ``done()`` gives the values back.
 
-Copying the state once per cycle instead of once per change keeps 1,000 moving tasks cheap. A draft
-never leaves the cycle that made it, so to every caller the phases are functions from values to values.
+Copying the state once per cycle instead of once per change keeps 1,000 moving tasks cheap. A
+draft never leaves the cycle that made it, so to every caller the phases are functions from
+values to values.
 """
 
 from dataclasses import dataclass, field
@@ -98,7 +99,8 @@ class Draft:
         self.meta = replace(self.meta, spend=spend)
 
     def retry_at(self, attempts: int, error: SessionError) -> datetime:
-        """When to try again after the ``attempts``-th error in a row: doubling, or as the provider says."""
+        """When to try again after the ``attempts``-th error in a row: doubling, or as the
+        provider says."""
         doubled = min(self.limits.backoff_s * 2 ** (attempts - 1), MAX_BACKOFF_S)
         wait = max(doubled, error.retry_after_s or 0.0)
         return (self.now + timedelta(seconds=wait)).replace(microsecond=0) + timedelta(

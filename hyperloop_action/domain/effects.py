@@ -1,12 +1,12 @@
 """What a decision wants done outside, as values; ``act.py`` does it and nothing else does.
 
-An effect comes before the save that records it, so it must be safe to repeat: each has a natural key
-under which its outcome is found again.
+An effect comes before the save that records it, so it must be safe to repeat: each has a natural
+key under which its outcome is found again.
 """
 
 from dataclasses import dataclass
 
-from hyperloop_action.domain.landing import Landing
+from hyperloop_action.domain.landing import Landing, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Merge:
     title: str
     body: str
     spec_ref: str
-    strategy: str
+    strategy: Strategy
 
 
 Effect = Merge

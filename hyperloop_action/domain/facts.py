@@ -189,7 +189,8 @@ class TaskRestarted(Fact):
     step: str
 
     def line(self) -> str:
-        return f"{self.task} stood at {self.was}, which the process no longer has: it starts again at {self.step}"
+        gone = f"stood at {self.was}, which the process no longer has"
+        return f"{self.task} {gone}: it starts again at {self.step}"
 
 
 @dataclass(frozen=True, slots=True)

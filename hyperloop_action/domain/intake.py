@@ -68,7 +68,7 @@ def collect_plan(draft: Draft, world: World) -> None:
             usage.duration_s,
         )
     )
-    _judge(draft, world, planner, result.proposals)
+    _judge(draft, planner, result.proposals)
 
 
 def find_gaps(draft: Draft, world: World) -> None:
@@ -113,7 +113,7 @@ def problems_of(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
     return problems or _cycle_problems(draft, proposals)
 
 
-def _judge(draft: Draft, world: World, planner: Planner, proposals: tuple[Proposal, ...]) -> None:
+def _judge(draft: Draft, planner: Planner, proposals: tuple[Proposal, ...]) -> None:
     problems = problems_of(draft, proposals)
     if not problems:
         _accept(draft, planner, proposals)
@@ -149,7 +149,7 @@ def _accept(draft: Draft, planner: Planner, proposals: tuple[Proposal, ...]) -> 
     )
     _inherit_dependents(draft, successors)
     for path, spec in planned.items():
-        _settle_planned(draft, spec, any(p.spec == path for p in proposals))
+        _settle_planned(draft, spec, has_tasks=any(p.spec == path for p in proposals))
 
 
 def _add_task(draft: Draft, proposal: Proposal, ids: dict[str, str], spec: SpecToPlan) -> None:
@@ -177,7 +177,7 @@ def _add_task(draft: Draft, proposal: Proposal, ids: dict[str, str], spec: SpecT
     draft.say(TaskPlanned(name, task.title, spec.path, deps))
 
 
-def _settle_planned(draft: Draft, spec: SpecToPlan, has_tasks: bool) -> None:
+def _settle_planned(draft: Draft, spec: SpecToPlan, *, has_tasks: bool) -> None:
     """A text that changed while it was planned stays pending; one that needs no task is synced."""
     entry = draft.specs.get(spec.path)
     if entry is None or entry.status is not SpecStatus.PLANNING:
@@ -373,7 +373,8 @@ def _cycle_problems(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
 def refuse_blank(
     draft: Draft, specs: tuple[SpecToPlan, ...], texts: dict[str, bytes]
 ) -> tuple[SpecToPlan, ...]:
-    """The specs whose text (by blob) a pm can work with; the others fail until somebody edits them."""
+    """The specs whose text (by blob) a pm can work with; the others fail until somebody edits
+    them."""
     usable = []
     for spec in specs:
         why = _unreadable(texts[spec.blob])

@@ -1,4 +1,5 @@
-"""The ledger of specs: which differ from what was last worked on, which are done, what may be archived.
+"""The ledger of specs: which differ from what was last worked on, which are done, what may be
+archived.
 
 Change is told by blob, so a force-push or a touched file plans nothing twice.
 """
@@ -32,7 +33,8 @@ def observe_specs(draft: Draft, world: World) -> None:
 
 
 def close_specs(draft: Draft) -> None:
-    """A spec is synced when its current plan is complete; what nothing needs any more is archived."""
+    """A spec is synced when its current plan is complete; what nothing needs any more is
+    archived."""
     by_spec: dict[str, list[Task]] = {}
     for task in draft.tasks.values():
         by_spec.setdefault(task.spec, []).append(task)
@@ -73,7 +75,8 @@ def _see(draft: Draft, world: World, path: str, seen: SpecSeen) -> None:
 
 
 def _changed(draft: Draft, world: World, path: str, blob: str) -> None:
-    """Compare with the last *synced* text: A, B and A again is no change if B never got anywhere."""
+    """Compare with the last *synced* text: A, B and A again is no change if B never got
+    anywhere."""
     entry = draft.specs[path]
     draft.say(SpecFound(path, "changed"))
     entry = replace(entry, blob=blob, commit=world.base, attempts=0, reason="")
@@ -111,7 +114,8 @@ def _done(entry: SpecEntry, tasks: list[Task]) -> bool:
 
 
 def _archive(draft: Draft) -> None:
-    """Finished tasks leave with their spec. One on which open work depends stays until that is done."""
+    """Finished tasks leave with their spec. One on which open work depends stays until that is
+    done."""
     needed = {dep for task in draft.tasks.values() if task.open for dep in task.deps}
     for task in list(draft.tasks.values()):
         entry = draft.specs.get(task.spec)

@@ -1,4 +1,5 @@
-"""What the state branch remembers: specs, tasks, reviews, workers. Frozen values; rules live elsewhere."""
+"""What the state branch remembers: specs, tasks, reviews, workers. Frozen values; rules live
+elsewhere."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -38,7 +39,8 @@ class Status(StrEnum):
 
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which process runs an order. A pid alone would be re-used; with boot id and start time it is not."""
+    """Which process runs an order. A pid alone would be re-used; with boot id and start time it
+    is not."""
 
     host: str
     boot_id: str
@@ -47,7 +49,8 @@ class Handle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A claimed order. ``run`` is ``local`` or the URL of a workflow run; ``handle`` names the claimer."""
+    """A claimed order. ``run`` is ``local`` or the URL of a workflow run; ``handle`` names the
+    claimer."""
 
     order: str
     role: str
@@ -69,7 +72,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One unit of work. Commits are full hashes; ``base`` is the trunk commit that the branch contains.
+    """One unit of work. Commits are full hashes; ``base`` is the trunk commit that the branch
+    contains.
 
     ``attempts`` counts sessions in a row that ended in an error, ``lost`` those that vanished, and
     ``sessions`` all of them; none of the counters ever falls but by a session that went well.
@@ -149,8 +153,9 @@ class SpecStatus(StrEnum):
 
 
 class SpecEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of the ledger. ``blob`` is the version being worked on, ``synced_blob`` the last one
-    whose tasks were all complete. ``attempts`` counts plans for this version, ``plan`` all plans."""
+    """One line of the ledger. ``blob`` is the version being worked on, ``synced_blob`` the last
+    one whose tasks were all complete. ``attempts`` counts plans for this version, ``plan`` all
+    plans."""
 
     blob: str
     commit: str

@@ -1,7 +1,7 @@
 """Work orders and results: the two JSON documents between a cycle and an agent session.
 
-A cycle writes an :class:`Order`; ``hyperloop work`` executes it anywhere and leaves a :class:`Result`.
-Both are self-contained, so that the two sides may run on different machines.
+A cycle writes an :class:`Order`; ``hyperloop work`` executes it anywhere and leaves a
+:class:`Result`. Both are self-contained, so that the two sides may run on different machines.
 """
 
 from enum import StrEnum
@@ -54,7 +54,8 @@ class SpecToPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuntimeSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How to start the agent. ``env`` names variables of the caller that pass; it never holds values."""
+    """How to start the agent. ``env`` names variables of the caller that pass; it never holds
+    values."""
 
     name: str = "claude"
     model: str | None = None
@@ -113,7 +114,8 @@ class SessionError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as the planner words it. ``deps`` are keys of the same answer or ids of existing tasks."""
+    """A task as the planner words it. ``deps`` are keys of the same answer or ids of existing
+    tasks."""
 
     key: str
     title: str
@@ -124,7 +126,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent says at the end: the JSON of ``$HYPERLOOP_RESULT_FILE``, or its typed output."""
+    """What an agent says at the end: the JSON of ``$HYPERLOOP_RESULT_FILE``, or its typed
+    output."""
 
     verdict: Verdict | None = None
     detail: str = ""

@@ -1,4 +1,5 @@
-"""What will happen next if nobody does anything: told from the state alone, for loops and for people."""
+"""What will happen next if nobody does anything: told from the state alone, for loops and for
+people."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +11,9 @@ _CLOSED = frozenset({SpecStatus.SYNCED, SpecStatus.REMOVED})
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """``converged``: no gap is left. ``live`` are the orders at work. ``wakes_at`` is when something
-    backs off no longer. ``attention`` names what needs a person, ``waiting`` what else does not move."""
+    """``converged``: no gap is left. ``live`` are the orders at work. ``wakes_at`` is when
+    something backs off no longer. ``attention`` names what needs a person, ``waiting`` what else
+    does not move."""
 
     converged: bool
     live: tuple[str, ...]

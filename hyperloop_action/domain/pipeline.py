@@ -60,7 +60,8 @@ def move(task: Task, trigger: Trigger) -> Task:
 
 
 def arrive(task: Task, process: Process, position: Position | None) -> Task:
-    """Put the task at ``position``; past the end it is complete. Counters of the old step start anew."""
+    """Put the task at ``position``; past the end it is complete. Counters of the old step start
+    anew."""
     if position is None:
         return replace(move(task, Trigger.FINISHED), approval=None, reason="", not_before=None)
     step = step_at(process.pipeline, position)
@@ -166,8 +167,7 @@ def _siblings(process: Process, position: Position) -> tuple[Step, ...]:
     if len(position) == 1:
         return process.pipeline
     loop = step_at(process.pipeline, position[:-1])
-    assert isinstance(loop, LoopStep)  # a step with a longer path stands inside a loop
-    return loop.steps
+    return loop.steps if isinstance(loop, LoopStep) else ()
 
 
 def _after(process: Process, position: Position) -> Position | None:

@@ -10,7 +10,8 @@ from hyperloop_action.domain.spawn import Claimer, Role
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """``roles`` and ``agents`` have the same keys: every agent that the process names, and the pm."""
+    """``roles`` and ``agents`` have the same keys: every agent that the process names, and the
+    pm."""
 
     process: Process
     roles: dict[str, Role]

@@ -9,7 +9,8 @@ from hyperloop_action.domain.orders import Answer, SessionError, Usage
 
 @dataclass(frozen=True, slots=True)
 class SessionFiles:
-    """The folder of one session. Only ``clone``, ``home``, ``tmp`` and ``answer`` belong to the agent."""
+    """The folder of one session. Only ``clone``, ``home``, ``tmp`` and ``answer`` belong to the
+    agent."""
 
     root: Path
 

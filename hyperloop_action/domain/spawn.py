@@ -21,7 +21,8 @@ from hyperloop_action.domain.world import World
 PLANNER = "pm"
 
 GRACE_S = 300.0
-"""What a session may take beyond its time-out for its clone, its checks and the work in progress."""
+"""What a session may take beyond its time-out for its clone, its checks and the work in
+progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,9 @@ def free_slots(draft: Draft) -> int:
 
 
 def _agent(draft: Draft, task: Task) -> str:
+    """`realign` keeps queued tasks at agent steps, so that every step here has a name."""
     step = step_at(draft.process.pipeline, task.position)
-    assert isinstance(step, AgentStep)  # `realign` keeps queued tasks at agent steps
-    return step.name
+    return step.name if isinstance(step, AgentStep) else ""
 
 
 def clock(at: datetime) -> str:

@@ -1,4 +1,5 @@
-"""The state to and from the files of the state branch: paths and bytes on one side, values on the other.
+"""The state to and from the files of the state branch: paths and bytes on one side, values on the
+other.
 
 Only what changed is encoded again, so a cycle's cost follows what moved. A file that does not parse
 is a :class:`ConfigError` that names file, line and what was expected; it is never skipped.
@@ -42,8 +43,8 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def load_state(files: Files, where: str, migrations: Migrations | None = None) -> State:
-    """``where`` names the branch in messages. Raises :class:`ConfigError` with every mistake at once,
-    :class:`UsageError` for a schema newer than this version's."""
+    """``where`` names the branch in messages. Raises :class:`ConfigError` with every mistake at
+    once, :class:`UsageError` for a schema newer than this version's."""
     problems: list[Problem] = []
     files = _migrated(files, where, MIGRATIONS if migrations is None else migrations)
     meta = _meta(files, where, problems)
@@ -129,7 +130,8 @@ def archive_path(name: str) -> str:
 def _as_a_person_wants(
     task: Task, status: object, document: Document, source: str, problems: list[Problem]
 ) -> Task | None:
-    """``status`` is the word that people edit: where it differs from the phase, the person is right."""
+    """``status`` is the word that people edit: where it differs from the phase, the person is
+    right."""
     if status is None or status == task.status.value:
         return task
     line, known = document.line_of(("status",)), ", ".join(s.value for s in Status)
@@ -158,7 +160,8 @@ def _migrated(files: Files, where: str, migrations: Migrations) -> Files:
 
 
 def _schema(files: Files) -> int:
-    """Read before anything else, and leniently: what is wrong in the file is told later, with its line."""
+    """Read before anything else, and leniently: what is wrong in the file is told later, with
+    its line."""
     try:
         value = yaml.safe_load(files.get("state.yaml", b"")) or {}
         return int(value.get("schema", SCHEMA))

@@ -15,9 +15,9 @@ class SpecSeen:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """``branches`` maps the names of task branches to their tips, ``merged`` names those whose tip the
-    base branch contains, ``checked_out`` says in which folder a person has one of them checked out.
-    ``results``, ``alive`` and ``ended`` speak of claimed orders by their id; an
+    """``branches`` maps the names of task branches to their tips, ``merged`` names those whose
+    tip the base branch contains, ``checked_out`` says in which folder a person has one of them
+    checked out. ``results``, ``alive`` and ``ended`` speak of claimed orders by their id; an
     order in none of them is unknown, and only its deadline decides."""
 
     base: str
