@@ -16,7 +16,7 @@ setup: ## make .venv: locked, hashed versions; at once when it is there
 	@scripts/bootstrap
 
 demo: setup ## watch specs become merged code, with a scripted agent; costs nothing
-	@scripts/demo
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/demo
 
 test: setup ## run the tests; ARGS="-k name" picks some
 	@$(PY) -m pytest -q -n auto -r fEs $(if $(HYPERLOOP_SKIP_NOTHING),-p tests.no_skips) $(ARGS)
