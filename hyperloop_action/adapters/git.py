@@ -193,6 +193,11 @@ class Git:
         pairs = (line.split(" ", 1) for line in listed.splitlines())
         return {ref: commit for commit, ref in pairs}
 
+    def list_merged(self, base: str, pattern: str) -> list[str]:
+        """Full names of the refs below ``pattern`` whose tip is part of ``base``."""
+        listed = self.run("for-each-ref", "--format=%(refname)", f"--merged={base}", pattern)
+        return listed.text.splitlines()
+
     def list_tree(
         self, commit: str, *paths: str, recursive: bool = True, sizes: bool = False
     ) -> dict[str, Entry]:
@@ -210,7 +215,7 @@ class Git:
         return dict(_entry(line) for line in listed.text.split("\0") if line)
 
     def list_without(self, commit: str, folder: str) -> dict[str, Entry]:
-        """Everything in a commit except one folder, which is not even opened.
+        """Everything in a commit except one folder; what is below that folder is not opened.
 
         ``ls-tree`` cannot leave a folder out; the difference to an empty tree can.
         """

@@ -5,7 +5,7 @@ it was computed for: at the remote if there is one, else here. A checkout of the
 without touching a person's changes; where it cannot, the merge waits (here) or says so (remote).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from hyperloop_action.adapters.git_refs import move_refs
 from hyperloop_action.adapters.git_remote import merge_base
 from hyperloop_action.adapters.git_replay import replay
 from hyperloop_action.domain.commits import BOT, Identity, RefMove
+from hyperloop_action.domain.effects import Merge, MergeOutcome
 from hyperloop_action.domain.landing import (
     Blocked,
     Conflict,
@@ -30,22 +31,35 @@ from hyperloop_action.domain.landing import (
     Raced,
     Strategy,
 )
-from hyperloop_action.domain.messages import with_trailer
+from hyperloop_action.domain.messages import landing_message, with_trailer
 from hyperloop_action.errors import HyperloopError, Moved, PermanentError
 
 
 @dataclass(frozen=True, slots=True)
 class LocalForge:
-    """``base`` is the short name of the branch that work lands on."""
+    """``base`` is the short name of the branch that work lands on; ``now`` dates what lands."""
 
     git: Git
     base: str
+    now: Callable[[], datetime]
 
     @property
     def ref(self) -> str:
         return f"refs/heads/{self.base}"
 
-    def merge(
+    def merge(self, effect: Merge, base: str) -> MergeOutcome:
+        """Land the head of a task, unless an earlier cycle did so and died before it said so.
+        Raises as :meth:`land`."""
+        done = self.landed(effect.task, effect.head, base, effect.since)
+        if done:
+            return MergeOutcome(effect, Merged(done, tree_of(self.git, done)), base)
+        message = landing_message(
+            effect.title, effect.body, effect.spec_ref, effect.task, effect.head
+        )
+        landing = self.land(base, effect.head, effect.strategy, message, when=self.now())
+        return MergeOutcome(effect, landing, _base_after(landing) or base)
+
+    def land(
         self,
         base_tip: str,
         head: str,
@@ -160,6 +174,8 @@ class LocalForge:
     def landed(self, task: str, head: str, base_tip: str, since: str | None = None) -> str | None:
         """The commit by which ``head`` of ``task`` came into the base branch after ``since`` (or
         ever), or None. Asked before merging: a cycle may have died between merge and save."""
+        if since == base_tip:
+            return None
         span = base_tip if since is None else f"{since}..{base_tip}"
         for commit in self.git.log(span, grep=f"^Task-Head: {head}$", first_parent=True):
             trailers = commit.trailers
@@ -189,3 +205,14 @@ class LocalForge:
                 expected=f"the tree that was computed, {built.tree}",
                 hint="check the repository with `git fsck` before merging anything else",
             )
+
+
+def _base_after(landing: Landing) -> str | None:
+    """The tip of the base branch as far as a merge has shown it."""
+    match landing:
+        case Merged(commit=commit):
+            return commit
+        case Raced(tip=tip):
+            return tip
+        case _:
+            return None

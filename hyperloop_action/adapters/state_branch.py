@@ -44,6 +44,13 @@ class StateBranch:
         contents = self.git.read_blobs(entry.blob for entry in entries.values())
         return at, {path: contents[entry.blob] for path, entry in entries.items()}
 
+    def read_folder(self, folder: str) -> dict[str, bytes]:
+        """Path -> content of one folder of the archive; empty when there is none."""
+        tip = self.tip()
+        entries = self.git.list_tree(tip, folder) if tip else {}
+        contents = self.git.read_blobs(entry.blob for entry in entries.values())
+        return {path: contents[entry.blob] for path, entry in entries.items()}
+
     def write(
         self,
         tip: str | None,
