@@ -215,3 +215,29 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
     named = PATHS.findall((ROOT / document).read_text())
 
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+SKIPS = """
+import pytest
+
+@pytest.mark.skip(reason="no kite here")
+def test_of_a_mark(): ...
+
+def test_of_a_call():
+    pytest.skip("no wind here")
+"""
+
+
+@pytest.mark.parametrize(
+    ("plugin", "ending"),
+    [("no:cacheprovider", "2 skipped"), ("tests.no_skips", "1 failed, 1 error")],
+)
+def test_a_skip_fails_where_nothing_may_be_left_out(
+    tmp_path: Path, plugin: str, ending: str
+) -> None:
+    (tmp_path / "test_skips.py").write_text(SKIPS)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", plugin, str(tmp_path)]
+
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines()[-1].startswith(ending), done.stdout
