@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hyperloop_action.adapters import proc
-from hyperloop_action.domain.commits import BOT, LoggedCommit
+from hyperloop_action.domain.commits import LoggedCommit
 from hyperloop_action.errors import PermanentError, UsageError
 
 EMPTY_TREE = {
@@ -22,37 +22,8 @@ EMPTY_TREE = {
 }
 """The tree without entries, known to every git, by the length of the repository's object ids."""
 
-_KEPT = frozenset(
-    {
-        "GIT_ALLOW_PROTOCOL",
-        "GIT_ASKPASS",
-        "GIT_CONFIG_COUNT",
-        "GIT_CONFIG_GLOBAL",
-        "GIT_CONFIG_NOSYSTEM",
-        "GIT_CONFIG_SYSTEM",
-        "GIT_EXEC_PATH",
-        "GIT_PROXY_SSL_CAINFO",
-        "GIT_SSH",
-        "GIT_SSH_COMMAND",
-        "GIT_SSH_VARIANT",
-        "GIT_SSL_CAINFO",
-        "GIT_SSL_CAPATH",
-        "GIT_SSL_NO_VERIFY",
-    }
-)
-"""Variables that say how remotes are reached and where configuration lies. All others (GIT_DIR,
-GIT_INDEX_FILE, ...) would redirect us; git itself sets them when we are called from a hook."""
-
 FATAL = 128
 """The code with which git ends when it could not do what it was asked; 1 is often an answer."""
-
-_SETTINGS = {
-    "core.hooksPath": "/dev/null",  # a repository's hooks are for people's commands
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "log.showSignature": "false",  # would mix text of gpg into what we parse
-    "core.fsync": "committed,loose-object,reference",  # state survives a power cut
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +72,8 @@ class Entry:
     size: int | None = None
 
 
-def environment(
-    caller: Mapping[str, str], config: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """The environment of every git process.
-
-    ``config`` is passed the same way as our own settings, so it is in no argument list and in no
-    file: this is the place for the header that carries a token.
-    """
-    env = {k: v for k, v in caller.items() if not k.startswith("GIT_") or k in _KEPT}
-    env.pop("LANGUAGE", None)
-    env |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    for role in ("AUTHOR", "COMMITTER"):
-        env |= {f"GIT_{role}_NAME": BOT.name, f"GIT_{role}_EMAIL": BOT.email}
-    first = int(caller.get("GIT_CONFIG_COUNT", "0"))
-    for n in range(first):
-        env |= {k: caller[k] for k in (f"GIT_CONFIG_KEY_{n}", f"GIT_CONFIG_VALUE_{n}")}
-    settings = [*_SETTINGS.items(), *(config or {}).items()]
-    for n, (key, value) in enumerate(settings, first):
-        env |= {f"GIT_CONFIG_KEY_{n}": key, f"GIT_CONFIG_VALUE_{n}": value}
-    return env | {"GIT_CONFIG_COUNT": str(first + len(settings))}
-
-
 def open_repository(path: Path, env: Mapping[str, str]) -> Repository:
-    """Look at the repository that holds ``path``; ``env`` comes from :func:`environment`.
+    """Look at the repository that holds ``path``; ``env`` comes from ``git_environment.py``.
     Raises :class:`UsageError` without a path, a repository, or a commit in it."""
     if not path.is_dir():
         raise UsageError(f"{path} is not a directory", hint="check --path")
@@ -193,10 +142,11 @@ class Git:
         pairs = (line.split(" ", 1) for line in listed.splitlines())
         return {ref: commit for commit, ref in pairs}
 
-    def list_merged(self, base: str, pattern: str) -> list[str]:
-        """Full names of the refs below ``pattern`` whose tip is part of ``base``."""
-        listed = self.run("for-each-ref", "--format=%(refname)", f"--merged={base}", pattern)
-        return listed.text.splitlines()
+    def list_merged(self, base: str, prefix: str) -> list[str]:
+        """Full names of the refs that start with ``prefix`` and whose tip is part of ``base``."""
+        folder = prefix[: prefix.rfind("/") + 1]
+        listed = self.run("for-each-ref", "--format=%(refname)", f"--merged={base}", folder).text
+        return [ref for ref in listed.splitlines() if ref.startswith(prefix)]
 
     def list_tree(
         self, commit: str, *paths: str, recursive: bool = True, sizes: bool = False

@@ -89,13 +89,14 @@ def fast_forward(git: Git, checkout: Checkout, commit: str) -> Blocked | None:
 
 def _in_the_way(checkout: Checkout, complaint: str) -> Blocked:
     files = tuple(re.findall(r"^\t(.+)$|^error: Entry '(.+)' ", complaint, re.MULTILINE))
-    names = tuple(dict.fromkeys(one or other for one, other in files))
+    names = tuple(sorted({one or other for one, other in files}))
     if lock := re.search(r"Unable to create '(.+index\.lock)': File exists", complaint):
         return Blocked(f"another git command holds {lock[1]}")
-    if "untracked" in complaint and names:
-        return Blocked(f"untracked files in {checkout.path} would be overwritten", names)
     if names:
-        return Blocked(f"local changes in {checkout.path} would be overwritten", names)
+        untracked = "untracked" in complaint
+        changed = not untracked or "local changes" in complaint
+        kinds = [k for k, on in (("local changes", changed), ("untracked files", untracked)) if on]
+        return Blocked(f"{' and '.join(kinds)} in {checkout.path} would be overwritten", names)
     if "fast-forward" in complaint:
         return Blocked(f"{checkout.path} has commits of its own on {checkout.branch}")
     raise PermanentError(f"{checkout.path} cannot follow {checkout.branch}: {complaint}")

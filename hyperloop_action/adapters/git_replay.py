@@ -25,17 +25,14 @@ class _Original:
 
 def replay(
     git: Git, onto: str, head: str, fork: str, authorship: Authorship
-) -> Merged | Conflict | NothingToMerge | None:
+) -> Merged | NothingToMerge | None:
     """The commits of ``fork..head`` on top of ``onto``, by their own authors. Commits that bring
-    nothing new are left out. None when merge commits are among them: those cannot be replayed."""
+    nothing new are left out. None when it cannot be done: a merge commit is among them, or one of
+    them conflicts on its own; the branch as a whole may still merge."""
     originals = _originals(git, fork, head)
-    if originals is None:
-        return None
-    trees = _replayed_trees(git, onto, originals, authorship)
-    if isinstance(trees, Conflict):
-        return trees
+    trees = None if originals is None else _replayed_trees(git, onto, originals, authorship)
     if not trees:
-        return NothingToMerge()
+        return None if trees is None else NothingToMerge()
     tip = onto
     for original, tree in trees:
         last = original is trees[-1][0]
@@ -64,12 +61,12 @@ def _originals(git: Git, fork: str, head: str) -> list[_Original] | None:
 
 def _replayed_trees(
     git: Git, onto: str, originals: list[_Original], authorship: Authorship
-) -> list[tuple[_Original, str]] | Conflict:
-    """Each original that still changes something, with the tree after it.
+) -> list[tuple[_Original, str]] | None:
+    """Each original that still changes something, with the tree after it; None if one conflicts.
 
     A cherry-pick merges with the original's parent as base. ``merge-tree --merge-base`` says so
-    since git 2.40; before, the base follows from history: a stand-in commit that has our tree and that
-    parent meets the original exactly there.
+    since git 2.40; before, the base follows from history: a stand-in commit that has our tree and
+    that parent meets the original exactly there.
     """
     tree = tree_of(git, onto)
     kept = []
@@ -77,7 +74,7 @@ def _replayed_trees(
         stand_in = commit_tree(git, tree, [original.parent], "stand-in", authorship)
         merged = merge_trees(git, stand_in, original.id)
         if isinstance(merged, Conflict):
-            return merged
+            return None
         if merged != tree:
             kept.append((original, merged))
         tree = merged

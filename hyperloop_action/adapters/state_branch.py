@@ -47,7 +47,7 @@ class StateBranch:
     def read_folder(self, folder: str) -> dict[str, bytes]:
         """Path -> content of one folder of the archive; empty when there is none."""
         tip = self.tip()
-        entries = self.git.list_tree(tip, folder) if tip else {}
+        entries = self.git.list_tree(tip, f"{folder.rstrip('/')}/") if tip else {}
         contents = self.git.read_blobs(entry.blob for entry in entries.values())
         return {path: contents[entry.blob] for path, entry in entries.items()}
 
