@@ -10,8 +10,8 @@ import msgspec
 Name = Annotated[
     str,
     msgspec.Meta(
-        pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-        description="small letters, digits and hyphens",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$(?!\n)",
+        extra={"expected": "a name of small letters, digits and hyphens"},
     ),
 ]
 """Of an agent, process, gate or action: it becomes part of file names, branches and comments."""
