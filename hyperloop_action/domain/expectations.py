@@ -41,15 +41,14 @@ def _(kind: inspect.FloatType) -> str:
 
 @expectation.register
 def _(kind: inspect.StrType) -> str:
-    return "text, not empty" if kind.min_length else "text"
+    return "some text" if kind.min_length else "text"
 
 
 @expectation.register(inspect.ListType)
 @expectation.register(inspect.VarTupleType)
 def _(kind: inspect.ListType | inspect.VarTupleType) -> str:
-    several = "a list, not empty," if kind.min_length else "a list"
     item = expectation(kind.item_type)
-    return f"{several} of {_PLURALS.get(item, item)}"
+    return f"a list of {_PLURALS.get(item, item)}{', not empty' if kind.min_length else ''}"
 
 
 @expectation.register
