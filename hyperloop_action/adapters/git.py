@@ -84,7 +84,7 @@ def open_repository(path: Path, env: Mapping[str, str]) -> Repository:
     done = proc.run(
         ["git", "rev-parse", *asked.split()], cwd=path, env=env, accept=range(256), timeout_s=60
     )
-    if done.code:
+    if done.code or "--path-format=absolute" in done.text:  # git repeats what it does not know
         raise _not_usable(path, done)
     # --show-cdup prints nothing at all where there is no working tree, an empty line at its top.
     bare, shallow, git_dir, common_dir, head, ref, *up, _ = done.text.split("\n")
@@ -102,6 +102,8 @@ def _not_usable(path: Path, done: proc.Completed) -> UsageError:
     if "bad revision 'HEAD'" in done.complaint:
         hint = "commit your specs first: `git add . && git commit`"
         return UsageError(f"the repository at {path} has no commit yet", hint=hint)
+    if not done.code:
+        return UsageError("this git is too old", expected="git 2.38 or newer", hint="upgrade it")
     return UsageError(f"git cannot read the repository at {path}: {done.complaint}")
 
 
@@ -183,7 +185,7 @@ class Git:
         wanted = list(dict.fromkeys(names))
         if not wanted:
             return {}
-        asked = "".join(f"{name}\n" for name in wanted).encode()
+        asked = "".join(f"{name}\n" for name in wanted).encode("utf-8", "surrogateescape")
         out = self.run("cat-file", "--batch", stdin=asked).stdout
         found: dict[str, bytes] = {}
         at = 0

@@ -80,18 +80,36 @@ def fast_forward(git: Git, checkout: Checkout, commit: str) -> Blocked | None:
     and leave everything as it was."""
     if checkout.underway:
         return Blocked(f"{checkout.path} is in the middle of {checkout.underway}")
+    here = replace(git, directory=checkout.path)
+    blocked = _merge(here, checkout, commit)
+    if blocked and blocked.files and _has_content(here, commit, blocked.files):
+        here.run("add", "--force", "--", *(f":(top,literal){path}" for path in blocked.files))
+        return _merge(here, checkout, commit)
+    return blocked
+
+
+def _merge(here: Git, checkout: Checkout, commit: str) -> Blocked | None:
     quiet = "--quiet --no-stat --no-autostash --no-verify-signatures --no-overwrite-ignore"
-    done = replace(git, directory=checkout.path).run(
-        "merge", "--ff-only", *quiet.split(), commit, accept=range(256)
-    )
+    done = here.run("merge", "--ff-only", *quiet.split(), commit, accept=range(256))
     return _in_the_way(checkout, done.complaint) if done.code else None
+
+
+def _has_content(here: Git, commit: str, paths: Sequence[str]) -> bool:
+    """Whether the files in the way already are what would be put there: an earlier landing was
+    killed between writing them and moving the branch."""
+    wanted = here.list_tree(commit, *paths)
+    files = [path for path in paths if (here.directory / path).is_file()]
+    if not len(wanted) == len(files) == len(paths):
+        return False
+    blobs = here.run("hash-object", "--", *files).text.splitlines()
+    return blobs == [wanted[path].blob for path in files]
 
 
 def _in_the_way(checkout: Checkout, complaint: str) -> Blocked:
     files = tuple(re.findall(r"^\t(.+)$|^error: Entry '(.+)' ", complaint, re.MULTILINE))
     names = tuple(sorted({one or other for one, other in files}))
     if lock := re.search(r"Unable to create '(.+index\.lock)': File exists", complaint):
-        return Blocked(f"another git command holds {lock[1]}")
+        return Blocked(f"another git command holds {lock[1]}; delete it if none is running")
     if names:
         untracked = "untracked" in complaint
         changed = not untracked or "local changes" in complaint

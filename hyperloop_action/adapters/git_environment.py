@@ -47,9 +47,11 @@ def environment(
     env |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     for role in ("AUTHOR", "COMMITTER"):
         env |= {f"GIT_{role}_NAME": BOT.name, f"GIT_{role}_EMAIL": BOT.email}
-    first = int(caller.get("GIT_CONFIG_COUNT", "0"))
+    count = caller.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdigit() else 0
     for n in range(first):
-        env |= {k: caller[k] for k in (f"GIT_CONFIG_KEY_{n}", f"GIT_CONFIG_VALUE_{n}")}
+        pair = (f"GIT_CONFIG_KEY_{n}", f"GIT_CONFIG_VALUE_{n}")
+        env |= {name: caller[name] for name in pair if name in caller}
     settings = [*_SETTINGS.items(), *(config or {}).items()]
     for n, (key, value) in enumerate(settings, first):
         env |= {f"GIT_CONFIG_KEY_{n}": key, f"GIT_CONFIG_VALUE_{n}": value}

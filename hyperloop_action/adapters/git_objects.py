@@ -34,8 +34,9 @@ class Authorship:
         return {
             "GIT_AUTHOR_NAME": self.author.name,
             "GIT_AUTHOR_EMAIL": self.author.email,
-            "GIT_AUTHOR_DATE": self.authored or stamp(self.when),
-            "GIT_COMMITTER_DATE": stamp(self.when),
+            # The sign makes git take any number for seconds; a small one would not be a date.
+            "GIT_AUTHOR_DATE": f"@{self.authored or stamp(self.when)}",
+            "GIT_COMMITTER_DATE": f"@{stamp(self.when)}",
         }
 
 

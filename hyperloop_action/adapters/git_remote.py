@@ -49,26 +49,28 @@ def read_tips(git: Git, names: Sequence[str], prefix: str) -> dict[str, str]:
     here = _tips_here(git, below, names, prefix)
     if git.remote is None:
         return here
-    there = tips_there(git, names, prefix)
-    if there == here:
+    ask = partial(tips_there, git, names, prefix)
+    there = patiently(git, f"list the branches of {git.remote}", ask)
+    if all(here.get(name) == commit for name, commit in there.items()):
         return there
     _fetch_branches(git, [name for name in names if name in there], prefix)
-    return _tips_here(git, below, names, prefix)
+    # A branch may have moved on since it was listed; one that is only here was deleted there.
+    fetched = _tips_here(git, below, names, prefix)
+    return {name: commit for name, commit in fetched.items() if name in there}
 
 
 def _tips_here(git: Git, below: str, names: Sequence[str], prefix: str) -> dict[str, str]:
-    folder = prefix[: prefix.rfind("/") + 1]
-    listed = git.list_refs(*(below + name for name in names), below + folder)
+    folders = [below + prefix[: prefix.rfind("/") + 1]] if prefix else []
+    listed = git.list_refs(*(below + name for name in names), *folders)
     tips = {ref.removeprefix(below): commit for ref, commit in listed.items()}
     return _wanted(tips, names, prefix)
 
 
 def tips_there(git: Git, names: Sequence[str], prefix: str = "") -> dict[str, str]:
-    """The same, asked from the remote. Raises :class:`TransientError`, :class:`PermanentError`."""
+    """The same, asked from the remote, once. Raises as :func:`exchange`."""
     patterns = [f"refs/heads/{name}" for name in names]
     patterns += [f"refs/heads/{prefix}*"] if prefix else []
-    ask = partial(exchange, git, "ls-remote", "--quiet", "--heads", git.remote or "", *patterns)
-    listed = patiently(git, f"list the branches of {git.remote}", ask)
+    listed = exchange(git, "ls-remote", "--quiet", "--heads", git.remote or "", *patterns)
     pairs = (line.split("\t", 1) for line in listed.text.splitlines())
     tips = {ref.removeprefix("refs/heads/"): commit for commit, ref in pairs}
     return _wanted(tips, names, prefix)

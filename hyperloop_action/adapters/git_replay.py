@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hyperloop_action.adapters.git import Git
 from hyperloop_action.adapters.git_objects import Authorship, commit_tree, merge_trees, tree_of
-from hyperloop_action.domain.commits import Identity
+from hyperloop_action.domain.commits import BOT, Identity
 from hyperloop_action.domain.landing import Conflict, Merged, NothingToMerge
 from hyperloop_action.domain.messages import with_trailer
 
@@ -54,9 +54,14 @@ def _originals(git: Git, fork: str, head: str) -> list[_Original] | None:
     if any(" " in parents for _, parents, *_ in rows):
         return None
     return [
-        _Original(commit, parent, Identity(name, email), date, message)
+        _Original(commit, parent, _identity(name, email), date, message)
         for commit, parent, name, email, date, message in rows
     ]
+
+
+def _identity(name: str, email: str) -> Identity:
+    """An agent may have called itself anything; git refuses a name without a letter in it."""
+    return Identity(name, email) if any(map(str.isalnum, name)) else BOT
 
 
 def _replayed_trees(

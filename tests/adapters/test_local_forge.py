@@ -106,6 +106,20 @@ def test_a_rebase_replays_each_commit_and_marks_the_last(repo: Repo, now: dateti
     assert repo.git("rev-list", "--merges", "main") == ""
 
 
+def test_a_rebase_copes_with_whatever_an_agent_called_itself(repo: Repo, now: datetime) -> None:
+    engine = repo.engine()
+    tree = repo.git("rev-parse", repo.commit({"new": "1"}) + "^{tree}")
+    repo.git("reset", "--quiet", "--hard", "HEAD~1")
+    people = "author . <a@b> 5 +0100\ncommitter c <c@d> 5 +0000"
+    raw = f"tree {tree}\nparent {repo.tip()}\n{people}\n\nx\n"
+    head = engine.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw.encode()).text
+
+    land(repo, head, now, Strategy.REBASE)
+
+    shown = repo.git("show", "-s", "--format=%an <%ae> %ad|%s", "--date=raw", "main")
+    assert shown == "hyperloop <hyperloop@bot.invalid> 5 +0100|x"
+
+
 def test_a_rebase_of_a_branch_with_merges_lands_as_one_commit(repo: Repo, now: datetime) -> None:
     branch_off(repo, {"new": "1"})
     repo.commit({"other": "1"})
@@ -268,6 +282,21 @@ def test_untracked_files_in_the_way_make_it_wait_even_ignored_ones(
     assert _unchanged(repo, before)
 
 
+def test_a_landing_that_was_killed_while_it_wrote_files_is_finished(
+    repo: Repo, now: datetime
+) -> None:
+    repo.commit({".gitattributes": "*.up filter=shout\n"})
+    repo.git("config", "filter.shout.smudge", "tr a-z A-Z")
+    repo.git("config", "filter.shout.clean", "tr A-Z a-z")
+    head = branch_off(repo, {"src/app.py": "1", "new [x]*.md": "2", "x.up": "loud"})
+    repo.write({"src/app.py": "1", "new [x]*.md": "2", "x.up": "LOUD", "mine": "untracked"})
+
+    landing = land(repo, head, now)
+
+    assert isinstance(landing, Merged)
+    assert (repo.tip("main"), repo.git("status", "--short")) == (landing.commit, "?? mine")
+
+
 def test_an_index_that_is_locked_makes_it_wait_and_names_the_lock(
     repo: Repo, now: datetime
 ) -> None:
@@ -279,7 +308,7 @@ def test_an_index_that_is_locked_makes_it_wait_and_names_the_lock(
 
     landing = land(repo, head, now)
 
-    assert landing == Blocked(f"another git command holds {lock}")
+    assert landing == Blocked(f"another git command holds {lock}; delete it if none is running")
     assert _unchanged(repo, before)
 
 
