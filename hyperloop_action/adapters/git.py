@@ -144,6 +144,12 @@ class Git:
         pairs = (line.split(" ", 1) for line in listed.splitlines())
         return {ref: commit for commit, ref in pairs}
 
+    def remotes(self) -> dict[str, str]:
+        """Name -> URL of each remote, in the order of the configuration."""
+        listed = self.run("config", "-z", "--get-regexp", r"^remote\..*\.url$", accept=(0, 1))
+        pairs = (line.partition("\n")[::2] for line in listed.text.split("\0") if line)
+        return {key.removeprefix("remote.").removesuffix(".url"): url for key, url in pairs}
+
     def list_merged(self, base: str, prefix: str) -> list[str]:
         """Full names of the refs that start with ``prefix`` and whose tip is part of ``base``."""
         folder = prefix[: prefix.rfind("/") + 1]

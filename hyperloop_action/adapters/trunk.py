@@ -39,12 +39,13 @@ class Trunk:
                 hint="name the right one with --branch, or base_branch in .hyperloop.yaml",
             )
         branches = {n: t for n, t in self._tips.items() if n.startswith(self.prefix)}
+        merged = self._merged(state, base) if branches else frozenset[str]()
         return World(
             base=base,
             specs=self._specs(base),
             branches=branches,
-            merged=self._merged(state, base) if branches else frozenset(),
-            checked_out=self._checked_out() if branches else {},
+            merged=merged,
+            checked_out=self._checked_out() if merged or _may_move(state) else {},
         )
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
@@ -71,3 +72,11 @@ class Trunk:
         if self.git.remote is not None:
             return {}
         return {c.branch: str(c.path) for c in checkouts(self.git) if c.branch in self._tips}
+
+
+def _may_move(state: State) -> bool:
+    """Whether this cycle could move a task branch; while all wait for people, it does not."""
+    return any(
+        task.open and (task.phase is not Phase.WAITING or task.approval)
+        for task in state.tasks.values()
+    )

@@ -23,6 +23,7 @@ from hyperloop_action.domain.landing import (
     Merged,
     NothingToMerge,
     Raced,
+    Refused,
     Strategy,
 )
 from hyperloop_action.domain.model import Phase, Review, Task
@@ -78,6 +79,8 @@ def absorb(draft: Draft, outcome: MergeOutcome) -> None:
             _conflicted(draft, task, files, outcome.base)
         case Blocked(reason=reason, files=files):
             draft.wait(task, _blocked(reason, files))
+        case Refused(reason=reason):
+            _refused(draft, task, reason)
         case Raced():
             draft.wait(task, "the base branch moved while it was merged: tried again next cycle")
 
@@ -155,5 +158,26 @@ def _conflicted(draft: Draft, task: Task, files: tuple[str, ...], base: str) -> 
     send_back(draft, task, rework(draft.process, task.position), f"conflicts in {named}")
 
 
+def _refused(draft: Draft, task: Task, reason: str) -> None:
+    """What a remote refuses it may take next time; after that its words go to an agent."""
+    tries, most = task.action_attempts + 1, draft.limits.max_action_attempts
+    task = draft.put(replace(task, action_attempts=tries))
+    if tries < most:
+        draft.wait(task, f"the merge was refused ({tries} of {most} tries): {_line(reason)}")
+        return
+    findings = f"The merge into the base branch was refused {tries} times:\n\n{reason}"
+    draft.review(
+        Review(
+            task_id=task.id, round=task.round, role="merge", verdict=Verdict.FAIL, findings=findings
+        )
+    )
+    why = f"the merge was refused {tries} times"
+    send_back(draft, task, rework(draft.process, task.position), why)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _blocked(reason: str, files: tuple[str, ...]) -> str:
-    return f"cannot merge yet: {reason}" + (f" ({', '.join(files)})" if files else "")
+    return f"cannot merge yet: {_line(reason)}" + (f" ({', '.join(files)})" if files else "")

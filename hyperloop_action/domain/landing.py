@@ -39,6 +39,14 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The place where the merge should land said no: a rule of the remote, a missing permission.
+    Nothing moved."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Raced:
     """The base branch was no longer where it was read. Nothing moved: read again, decide again."""
 
@@ -50,4 +58,4 @@ class NothingToMerge:
     """The base branch already has every change of the head."""
 
 
-Landing = Merged | Conflict | Blocked | Raced | NothingToMerge
+Landing = Merged | Conflict | Blocked | Refused | Raced | NothingToMerge

@@ -1,0 +1,189 @@
+"""Settings -> Ports: the only place that knows which adapter stands behind which port.
+
+The clock and the sleep of the machine are read here, the environment by the CLI; both are handed
+down.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hyperloop_action.adapters import processes
+from hyperloop_action.adapters.definitions import load_definitions, read_folder
+from hyperloop_action.adapters.git import Git, Repository, open_repository
+from hyperloop_action.adapters.git_environment import environment
+from hyperloop_action.adapters.local_forge import LocalForge
+from hyperloop_action.adapters.local_workers import LocalWorkers
+from hyperloop_action.adapters.prompts import TemplatePrompts, problems_of
+from hyperloop_action.adapters.state_branch import StateBranch
+from hyperloop_action.adapters.state_store import BranchStateStore
+from hyperloop_action.adapters.trunk import Trunk
+from hyperloop_action.domain.documents import Value
+from hyperloop_action.domain.facts import Probe
+from hyperloop_action.domain.remotes import choose_remote
+from hyperloop_action.domain.rules import Rules
+from hyperloop_action.domain.spawn import Claimer, Role
+from hyperloop_action.errors import ConfigError, UsageError
+from hyperloop_action.ports import Ports
+from hyperloop_action.settings import CONFIG_FILE, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command was asked to work on: options and environment, nothing looked up yet."""
+
+    path: Path
+    env: Mapping[str, str]
+    config: Path | None = None
+    options: Mapping[str, Value] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that a command needs. ``notices`` are for people; ``user`` is who they are."""
+
+    settings: Settings
+    ports: Ports
+    repository: Repository
+    git: Git
+    claimer: Claimer
+    notices: tuple[str, ...]
+
+    def rules(self) -> Rules:
+        """Read anew, since people may edit agents and process between two cycles.
+        Raises :class:`ConfigError` with every mistake of all files."""
+        settings = self.settings
+        definitions = load_definitions(_overlay(self.git, self.repository, settings), settings)
+        if problems := problems_of(definitions.agents):
+            raise ConfigError(problems)
+        roles = {
+            name: Role(name, agent.wants, settings.runtime_for(name, agent.runtime))
+            for name, agent in definitions.agents.items()
+        }
+        return Rules(
+            process=definitions.process,
+            roles=roles,
+            agents=definitions.agents,
+            limits=settings.limits(),
+            claimer=self.claimer,
+            protected_paths=settings.protected_paths,
+            max_change_mb=settings.max_change_mb,
+        )
+
+    def user(self) -> str:
+        """Who is at the keyboard, as git knows them."""
+        return self.git.run("config", "user.name", accept=(0, 1)).text or "somebody"
+
+
+def open_app(
+    request: Request,
+    *,
+    probe: Probe = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> App:
+    """Raises :class:`UsageError` without a usable repository, :class:`ConfigError` for mistakes in
+    its configuration; nothing is changed either way."""
+    env = environment(request.env)
+    repository = open_repository(request.path, env)
+    settings = read_settings(
+        request, repository, Git(_place(repository), env, repository.common_dir)
+    )
+    git, why = _git(repository, env, settings, notice)
+    claimer = Claimer(_run_ref(request.env), processes.identity())
+    trunk = Trunk(
+        git,
+        settings.base_branch,
+        settings.state_branch,
+        settings.branch_prefix,
+        settings.specs_dir,
+    )
+    branch = StateBranch(git, settings.state_branch)
+    root = work_folder(request.env, repository)
+    ports = Ports(
+        state=BranchStateStore(branch, trunk.look, now, claimer.run),
+        repository=trunk,
+        workers=LocalWorkers(git, root, request.env, now, stopping),
+        forge=LocalForge(git, settings.base_branch, now),
+        prompts=TemplatePrompts(),
+        now=now,
+        pause=_pause,
+        probe=probe,
+    )
+    notices = (*settings.notices, *repository.limits, *([why] if why else []))
+    return App(settings, ports, repository, git, claimer, notices)
+
+
+def read_settings(request: Request, repository: Repository, git: Git) -> Settings:
+    """From ``--config``, else the working tree, else (in a bare repository) the present commit."""
+    file, source = None, CONFIG_FILE
+    if request.config:
+        file, source = _named(request.config), str(request.config)
+    elif repository.top is None:
+        if CONFIG_FILE in git.list_tree("HEAD", CONFIG_FILE):
+            file = git.read_blobs([f"HEAD:{CONFIG_FILE}"])[f"HEAD:{CONFIG_FILE}"]
+    elif (path := repository.top / CONFIG_FILE).is_file():
+        file = path.read_bytes()
+    return Settings.from_mapping(request.env, file, request.options, source)
+
+
+def work_folder(env: Mapping[str, str], repository: Repository) -> Path:
+    """Where sessions live: outside the repository, since an agent that loses its own ``.git`` must
+    not find another one above it."""
+    cache = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108
+    root = Path(env.get("HYPERLOOP_WORK_DIR") or Path(cache) / "hyperloop")
+    key = hashlib.sha256(str(repository.common_dir).encode()).hexdigest()[:12]
+    return root / f"{(repository.top or repository.common_dir).name}-{key}"
+
+
+def now() -> datetime:
+    """To the second: what is written must read back as the same value."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _named(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise UsageError(f"{path}: {reason}", hint="check --config") from error
+
+
+def _git(
+    repository: Repository,
+    env: Mapping[str, str],
+    settings: Settings,
+    notice: Callable[[str], None],
+) -> tuple[Git, str]:
+    alone = Git(_place(repository), env, repository.common_dir, notice=notice)
+    remote, why = choose_remote(settings.remote, alone.remotes())
+    return Git(_place(repository), env, repository.common_dir, remote, notice=notice), why
+
+
+def _place(repository: Repository) -> Path:
+    return repository.top or repository.git_dir
+
+
+def _overlay(git: Git, repository: Repository, settings: Settings) -> dict[str, bytes]:
+    """The project's own agents and process: what a person sees in their working tree."""
+    if repository.top is not None:
+        return read_folder(repository.top, settings.overlay)
+    entries = git.list_tree(settings.base_branch, f"{settings.overlay}/")
+    contents = git.read_blobs(entry.blob for entry in entries.values())
+    return {path: contents[entry.blob] for path, entry in entries.items()}
+
+
+def _run_ref(env: Mapping[str, str]) -> str:
+    """``Run-Ref`` of a commit: the workflow run, where there is one."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (env.get(name, "") for name in names)
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else "local"
+
+
+def _pause(races: int) -> None:
+    """Jittered, so that two cycles that met once do not meet again."""
+    time.sleep(random.uniform(0.05, 0.2) * 2**races)  # noqa: S311 - no secret depends on it
