@@ -13,6 +13,7 @@ from hyperloop_action.domain.facts import Probe
 from hyperloop_action.domain.model import Review, State, Task, Worker
 from hyperloop_action.domain.orders import Order, Result
 from hyperloop_action.domain.outlook import Outlook
+from hyperloop_action.domain.rebuild import Evidence
 from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFiles
 from hyperloop_action.domain.world import World
 from hyperloop_action.errors import HyperloopError
@@ -79,6 +80,10 @@ class Repository(Protocol):
     def observe(self, state: State) -> World:
         """One look at specs, branches and the base; what is known of workers comes from
         elsewhere."""
+        ...
+
+    def evidence(self) -> Evidence:
+        """What task branches and trunk tell of tasks, for when the state branch is lost."""
         ...
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:

@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 
 from hyperloop_action.adapters.git import Git
 from hyperloop_action.adapters.git_checkouts import checkouts
-from hyperloop_action.adapters.git_remote import read_tips
+from hyperloop_action.adapters.git_remote import merge_base, read_tips
 from hyperloop_action.domain.model import Phase, State
+from hyperloop_action.domain.rebuild import BranchFound, Evidence, spec_refs
 from hyperloop_action.domain.world import SpecSeen, World
 from hyperloop_action.errors import UsageError
 
@@ -48,8 +49,25 @@ class Trunk:
             checked_out=self._checked_out() if merged or _may_move(state) else {},
         )
 
+    def evidence(self) -> Evidence:
+        base = self._tips[self.base]
+        landed = self.git.log(base, grep="^Task-Ref: ", first_parent=True)
+        found = (self._branch(name, base) for name in self._tips if name.startswith(self.prefix))
+        return Evidence(tuple(landed), tuple(branch for branch in found if branch))
+
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
         return self.git.read_blobs(blobs)
+
+    def _branch(self, name: str, base: str) -> BranchFound | None:
+        head = self._tips[name]
+        fork = merge_base(self.git, base, head)
+        commits = tuple(self.git.log(f"{fork}..{head}")) if fork else ()
+        if fork is None or not commits:
+            return None
+        path, _, commit = (spec_refs(commits) or "").rpartition("@")
+        listed = self.git.list_tree(commit, path) if path else {}
+        blob = listed[path].blob if path in listed else None
+        return BranchFound(name, head, fork, commits, blob)
 
     def _specs(self, base: str) -> dict[str, SpecSeen]:
         listed = self.git.list_tree(base, f"{self.specs_dir}/", sizes=True)
