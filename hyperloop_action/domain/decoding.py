@@ -111,8 +111,8 @@ class _Walk:
         tags = {str(struct.tag): struct for struct in structs}
         if field not in value:
             self._say((*path, field), "is missing", one_of(tags))
-        elif (tag := value[field]) in tags:
-            self._struct(value, tags[str(tag)], path)
+        elif isinstance(tag := value[field], str) and tag in tags:
+            self._struct(value, tags[tag], path)
         else:
             self._say((*path, field), f"is {shown(tag)}", one_of(tags), nearest(str(tag), tags))
 

@@ -60,14 +60,14 @@ class Stack:
         if "kind" not in value and value and set(value) <= set(PARTS):
             return "Process", self.chosen
         kind, name = value.get("kind"), value.get("name")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             what = f"is {shown(kind)}" if "kind" in value else "is missing"
             self._say(document, ("kind",), what, "Agent or Process", nearest(str(kind), KINDS))
         elif not isinstance(name, str) or not name:
             what = f"is {shown(name)}" if "name" in value else "is missing"
-            self._say(document, ("name",), what, f"the name of the {str(kind).lower()}")
+            self._say(document, ("name",), what, f"the name of the {kind.lower()}")
         else:
-            return str(kind), name
+            return kind, name
         return None
 
     def _put(self, identity: Identity, document: Document, *, extends_guidelines: bool) -> None:
