@@ -84,7 +84,10 @@ class World:
 
     def start(self, order: Order | None, prompt: str = "") -> "subprocess.CompletedProcess[str]":
         env = dict(self.env)
-        for name, content in (("ORDER", order and encode(order)), ("PROMPT", prompt.encode())):
+        for name, content in (
+            ("ORDER", encode(order) if order else None),
+            ("PROMPT", prompt.encode()),
+        ):
             if content is not None:
                 path = self.folder / name
                 path.write_bytes(content)
