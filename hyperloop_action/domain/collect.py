@@ -76,6 +76,7 @@ def fold(draft: Draft, world: World, task: Task, worker: Worker, result: Result)
     moved_by_person = tip is not None and tip != task.head
     draft.spend(result.usage)
     task = draft.put(replace(task, usage=task.usage + _rounded(result.usage)))
+    _tell(draft, task, worker, result)
     if moved_by_person:
         _set_aside(draft, task, worker, result, tip)
         return
@@ -107,8 +108,11 @@ def send_back(draft: Draft, task: Task, target: Position | None, why: str) -> Ta
 
 
 def go_on(draft: Draft, task: Task) -> Task:
-    """The step at which the task stands is passed."""
-    task = draft.put(arrive(task, draft.process, passed(draft.process, task.position)))
+    """The step at which the task stands is passed. An ``on_pass`` that leads back is a round."""
+    target = passed(draft.process, task.position)
+    if target is not None and starts_a_round(task, target):
+        return send_back(draft, task, target, f"{task.step} passed, which leads back")
+    task = draft.put(arrive(task, draft.process, target))
     if task.phase is Phase.COMPLETE:
         draft.say(TaskCompleted(task.id))
     else:
@@ -130,12 +134,8 @@ def adopt_branch(draft: Draft, world: World, task: Task) -> None:
 
 
 def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
-    verdict = result.verdict or (Verdict.FAIL if worker.wants is Wants.VERDICT else Verdict.PASS)
+    verdict = _verdict(worker, result)
     task = draft.put(replace(task, attempts=0, lost=0, error=None, not_before=None))
-    usage = result.usage
-    draft.say(
-        SessionEnded(worker.order, worker.role, task.id, verdict, usage.cost_usd, usage.duration_s)
-    )
     if worker.wants is Wants.VERDICT or verdict is Verdict.FAIL:
         draft.review(
             Review(
@@ -158,12 +158,7 @@ def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
 
 
 def _errored(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
-    error = result.error or SessionError(kind=ErrorKind.CRASHED, message="it gave no reason")
-    draft.say(
-        SessionErred(
-            worker.order, worker.role, task.id, error.kind, error.message, result.usage.cost_usd
-        )
-    )
+    error = _error(result)
     task = draft.put(replace(move(task, Trigger.DROPPED), error=error))
     if error.kind is ErrorKind.INTERRUPTED:
         return  # a person stopped the run: that says nothing about the task
@@ -187,8 +182,31 @@ def back_off(draft: Draft, runtime: str, attempts: int, error: SessionError) -> 
     if error.kind not in RUNTIME_WIDE:
         return
     until = draft.retry_at(attempts, error)
+    before = draft.meta.backoff.get(runtime)
+    if before and before.until >= until:
+        return
     backoff = Backoff(until=until, reason=f"{error.kind}: {error.message}")
     draft.meta = replace(draft.meta, backoff={**draft.meta.backoff, runtime: backoff})
+
+
+def _tell(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
+    """Every session that ended is in the log with its bill, whatever becomes of its answer."""
+    usage, who = result.usage, (worker.order, worker.role, task.id)
+    if result.outcome == "error":
+        error = _error(result)
+        draft.say(SessionErred(*who, error.kind, error.message, usage.cost_usd))
+    else:
+        verdict = _verdict(worker, result)
+        draft.say(SessionEnded(*who, verdict, usage.cost_usd, usage.duration_s))
+
+
+def _verdict(worker: Worker, result: Result) -> Verdict:
+    silent = Verdict.FAIL if worker.wants is Wants.VERDICT else Verdict.PASS
+    return result.verdict or silent
+
+
+def _error(result: Result) -> SessionError:
+    return result.error or SessionError(kind=ErrorKind.CRASHED, message="it gave no reason")
 
 
 def _set_aside(draft: Draft, task: Task, worker: Worker, result: Result, tip: str | None) -> None:

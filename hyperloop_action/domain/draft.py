@@ -21,6 +21,9 @@ from hyperloop_action.domain.process import Process
 MAX_BACKOFF_S = 3600.0
 """A task that erred often is still looked at once an hour."""
 
+MAX_RETRY_AFTER_S = 24 * 3600.0
+"""A provider may ask for a day, but not for ever: what it says came through an agent."""
+
 
 @dataclass(slots=True)
 class Draft:
@@ -101,8 +104,7 @@ class Draft:
     def retry_at(self, attempts: int, error: SessionError) -> datetime:
         """When to try again after the ``attempts``-th error in a row: doubling, or as the
         provider says."""
-        doubled = min(self.limits.backoff_s * 2 ** (attempts - 1), MAX_BACKOFF_S)
-        wait = max(doubled, error.retry_after_s or 0.0)
-        return (self.now + timedelta(seconds=wait)).replace(microsecond=0) + timedelta(
-            seconds=1 if wait % 1 else 0
-        )
+        doubled = min(self.limits.backoff_s * 2.0 ** min(attempts - 1, 30), MAX_BACKOFF_S)
+        asked = min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
+        at = self.now + timedelta(seconds=max(doubled, asked))
+        return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
