@@ -14,6 +14,8 @@ from typing import IO
 
 from hyperloop_action.errors import HyperloopError
 
+PIPE = subprocess.PIPE
+
 Child = subprocess.Popen[bytes]
 """A program that was started and not waited for."""
 
