@@ -76,6 +76,11 @@ def choices(_kind: inspect.Type) -> tuple[str, ...]:
 
 
 @choices.register
+def _(kind: inspect.Metadata) -> tuple[str, ...]:
+    return choices(kind.type)
+
+
+@choices.register
 def _(kind: inspect.LiteralType) -> tuple[str, ...]:
     return tuple(str(value) for value in kind.values)
 

@@ -39,7 +39,7 @@ def renewed(document: Document, problems: list[Problem], notices: list[str]) -> 
             value[str(new[0])] = item
             origins[new] = old
             notices.append(_notice(document, old, new))
-    return moved(document, value, origins) if origins else document
+    return moved(document, value, origins)
 
 
 def _written(value: dict[str, Value]) -> Iterator[tuple[Path, Value]]:

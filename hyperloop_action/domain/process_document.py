@@ -5,7 +5,7 @@ Names that a pipeline may use without a definition, as in the original: the gate
 """
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -44,7 +44,7 @@ class _Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     kind: Literal["Process"] = "Process"
     name: Name | None = None
-    pipeline: object
+    pipeline: Annotated[object, msgspec.Meta(extra={"expected": "a list of steps"})]
     gates: dict[Name, GateSpec] = {}
     actions: dict[Name, ActionSpec] = {}
     hooks: Hooks = Hooks()
