@@ -20,12 +20,14 @@ Failures
 Used by ``messages_api.py``, which serves a script, and by tests, which write them.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 Json = dict[str, Any]
+REMINDER = re.compile(r"\s*<system-reminder>.*?</system-reminder>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,11 @@ class Request:
 
     @property
     def tool_results(self) -> tuple[str, ...]:
-        """What each tool answered, oldest first; an error is prefixed with ``ERROR: ``."""
+        """What each tool answered, oldest first, without what the CLI adds for the model to know;
+        an error is prefixed with ``ERROR: ``."""
         return tuple(
-            ("ERROR: " if block.get("is_error") else "") + _plain(block.get("content", ""))
+            ("ERROR: " if block.get("is_error") else "")
+            + REMINDER.sub("", _plain(block.get("content", "")))
             for block in self._user_blocks()
             if block.get("type") == "tool_result"
         )
@@ -158,9 +162,10 @@ def refused() -> Failure:
     return Failure(401, "authentication_error", "invalid x-api-key")
 
 
-def limited(retry_after_s: int | None = None) -> Failure:
-    headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
-    return Failure(429, "rate_limit_error", "This request would exceed your rate limit", headers)
+def limited(retry_after_s: int | None = None, headers: Mapping[str, str] | None = None) -> Failure:
+    wait = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+    message = "This request would exceed your rate limit"
+    return Failure(429, "rate_limit_error", message, {**wait, **(headers or {})})
 
 
 def overloaded() -> Failure:

@@ -95,7 +95,7 @@ class Claude:
         return Launch(
             argv=(*program, *_flags(order, files)),
             stdin=order.prompt.encode("utf-8", "replace"),
-            env=_environment(order, env),
+            env=_environment(env),
         )
 
     def judge(
@@ -124,7 +124,7 @@ def _flags(order: Order, files: SessionFiles) -> list[str]:
     return flags
 
 
-def _environment(order: Order, env: Mapping[str, str]) -> dict[str, str]:
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
     """What is set whatever the caller has, but for the number of retries."""
     return {
         "IS_SANDBOX": "1",  # root may run without permission prompts: the clone is all it works on
@@ -135,7 +135,7 @@ def _environment(order: Order, env: Mapping[str, str]) -> dict[str, str]:
         "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",  # `@name` in a spec or finding is only text
         "CLAUDE_CODE_MAX_RETRIES": env.get("CLAUDE_CODE_MAX_RETRIES", _RETRIES),
         # With --add-dir: CLAUDE.md of the clone, without its settings and hooks.
-        "CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": str(int(order.wants is not Wants.VERDICT)),
+        "CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": "1",
     }
 
 

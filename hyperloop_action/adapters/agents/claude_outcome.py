@@ -158,7 +158,7 @@ def _until_reset(event: Event, events: Sequence[Event]) -> float | None:
     resets, now = number(limit, "resetsAt"), _last_time(events)
     if text(limit, "status") != "rejected" or not resets or now is None:
         return None
-    return max(0.0, resets - now)
+    return round(max(0.0, resets - now), 1)
 
 
 def _last_time(events: Sequence[Event]) -> float | None:

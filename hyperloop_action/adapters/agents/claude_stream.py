@@ -13,6 +13,7 @@ from hyperloop_action.domain.orders import Usage
 
 Event = dict[str, object]
 
+_MOST = 1e12  # of tokens, dollars, seconds: no sum of a few of these is infinite
 _KEPT = ("system", "assistant", "rate_limit_event", "result")
 
 
@@ -111,7 +112,7 @@ def text(event: Event, name: str) -> str:
 
 def number(event: Event, name: str) -> float:
     value = event.get(name)
-    return max(value, 0) if isinstance(value, int | float) else 0
+    return min(max(value, 0), _MOST) if isinstance(value, int | float) else 0
 
 
 def mapping(value: object) -> Event:
