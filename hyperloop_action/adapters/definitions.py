@@ -74,7 +74,11 @@ def _below(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _documents(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {path: text for path, text in files.items() if path.endswith(SUFFIXES)}
+    return {
+        path: text
+        for path, text in files.items()
+        if path.endswith(SUFFIXES) and PurePosixPath(path).name not in KUSTOMIZATIONS
+    }
 
 
 def _unreadable(overlay: Mapping[str, bytes], settings: Settings) -> list[Problem]:

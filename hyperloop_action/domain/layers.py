@@ -62,7 +62,7 @@ class Stack:
         kind, name = value.get("kind"), value.get("name")
         if not isinstance(kind, str) or kind not in KINDS:
             what = f"is {shown(kind)}" if "kind" in value else "is missing"
-            self._say(document, ("kind",), what, "Agent or Process", nearest(str(kind), KINDS))
+            self._say(document, ("kind",), what, "Agent or Process", _near(kind))
         elif not isinstance(name, str) or not name:
             what = f"is {shown(name)}" if "name" in value else "is missing"
             self._say(document, ("name",), what, f"the name of the {kind.lower()}")
@@ -77,6 +77,8 @@ class Stack:
             self.documents[identity] = _merged(
                 below, document, extends_guidelines=extends_guidelines
             )
+        elif isinstance(document.value, dict) and "kind" not in document.value:
+            return  # the chosen process does not exist: the caller says so once, of the setting
         elif isinstance(document.value, dict) and KINDS[kind] in document.value:
             self.documents[identity] = document
         else:
@@ -112,3 +114,7 @@ def _twice(document: Document, before: Document, identity: Identity) -> Problem:
     file, line = before.where(("name",))
     what = f"{identity[0].lower()} {identity[1]} is already in {file}:{line}"
     return document.problem(("name",), what, "one document for each name", "merge the two")
+
+
+def _near(kind: Value) -> str:
+    return nearest(kind, KINDS) if isinstance(kind, str) else ""
