@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hyperloop_action.adapters import processes
+from hyperloop_action.adapters import processes, supervisor
+from hyperloop_action.adapters.agents import RUNTIMES
 from hyperloop_action.adapters.definitions import load_definitions, read_folder
 from hyperloop_action.adapters.git import Git, Repository, open_repository
 from hyperloop_action.adapters.git_environment import environment
@@ -24,6 +25,7 @@ from hyperloop_action.adapters.state_store import BranchStateStore
 from hyperloop_action.adapters.trunk import Trunk
 from hyperloop_action.domain.documents import Value
 from hyperloop_action.domain.facts import Probe
+from hyperloop_action.domain.orders import Result, decode_order
 from hyperloop_action.domain.remotes import choose_remote
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.domain.spawn import Claimer, Role
@@ -116,6 +118,27 @@ def open_app(
     )
     notices = (*settings.notices, *repository.limits, *([why] if why else []))
     return App(settings, ports, repository, git, claimer, notices)
+
+
+def work(
+    order: Path,
+    out: Path,
+    repository: Path,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None] | None = None,
+) -> Result:
+    """Execute one work order; what comes of it is left in ``out``, and returned.
+    Raises :class:`UsageError` for a file that is no order, or a runtime that there is not."""
+    try:
+        read = decode_order(order.read_bytes(), str(order))
+    except OSError as error:
+        raise UsageError(f"{order}: {error.strerror}", hint="name an order's JSON file") from error
+    runtime = RUNTIMES.get(read.runtime.name)
+    if runtime is None:
+        known = ", ".join(sorted(RUNTIMES))
+        raise UsageError(f"{order}: there is no runtime {read.runtime.name!r}", expected=known)
+    found = open_repository(repository, environment(env))
+    return supervisor.work(read, _place(found), out, runtime, env, on_line=on_line)
 
 
 def read_settings(request: Request, repository: Repository, git: Git) -> Settings:

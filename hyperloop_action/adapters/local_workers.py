@@ -57,7 +57,7 @@ class LocalWorkers:
             elif lives is not None:
                 ended.add(worker.order)
         for order in tuple(ended):
-            if rescued := salvage(self._files(order).root, self.git.directory):
+            if rescued := salvage(self._files(order).root, self.git.directory, self.env):
                 results[order] = self._keep(self._files(order), rescued)
                 ended.remove(order)
         return WorkersSeen(results, frozenset(alive), frozenset(ended))
