@@ -18,12 +18,13 @@ from hyperloop_action.domain.collect import collect
 from hyperloop_action.domain.draft import Draft
 from hyperloop_action.domain.effects import Effect
 from hyperloop_action.domain.facts import Fact, summary
-from hyperloop_action.domain.intake import collect_plan, find_gaps, refuse_blank, specs_to_plan
+from hyperloop_action.domain.intake import collect_plan, find_gaps, specs_to_plan
 from hyperloop_action.domain.ledger import close_specs, observe_specs
 from hyperloop_action.domain.model import State
 from hyperloop_action.domain.orders import Order
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.domain.spawn import PLANNER, Claim, order_of, spawn, spawn_planner
+from hyperloop_action.domain.spec_texts import refuse_blank
 from hyperloop_action.domain.world import World
 from hyperloop_action.errors import Moved, TransientError
 from hyperloop_action.ports import Ports, Stored
@@ -117,8 +118,8 @@ def _claim(ports: Ports, rules: Rules, draft: Draft, world: World) -> tuple[Orde
     """SPAWN: prompts are composed before the save, so that a template that fails costs nothing."""
     specs = specs_to_plan(draft)
     texts = ports.repository.read(blobs_of(specs, draft.done())) if specs else {}
-    refuse_blank(draft, specs, texts)
-    claims = spawn_planner(draft, rules.roles[PLANNER], rules.claimer)
+    usable = refuse_blank(draft, specs, texts)
+    claims = spawn_planner(draft, usable, rules.roles[PLANNER], rules.claimer)
     claims += spawn(draft, world, rules.roles, rules.claimer)
     state = draft.done()
     texts |= ports.repository.read({c.task.spec_blob for c in claims if c.task} - texts.keys())

@@ -3,7 +3,6 @@
 A plan that breaks a rule goes back to the pm once, with the reasons; the second time it has failed.
 """
 
-from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from msgspec.structs import replace
@@ -14,10 +13,9 @@ from hyperloop_action.domain.facts import (
     PlanRefused,
     SessionEnded,
     SessionErred,
-    SpecFailed,
     TaskPlanned,
 )
-from hyperloop_action.domain.ledger import failed_tasks, sync
+from hyperloop_action.domain.ledger import fail_spec, failed_tasks, sync
 from hyperloop_action.domain.model import (
     Phase,
     Planner,
@@ -36,13 +34,12 @@ from hyperloop_action.domain.orders import (
 )
 from hyperloop_action.domain.pipeline import first
 from hyperloop_action.domain.process import describe, step_at
+from hyperloop_action.domain.proposals import problems_of, successors
+from hyperloop_action.domain.spec_texts import refuse_size
 from hyperloop_action.domain.world import World
 
 MAX_SPECS_PER_PLAN = 20
 """More go into the next plan: a prompt has an end."""
-
-MAX_SPEC_BYTES = 256 * 1024
-"""What still leaves room for work in an agent's context; a longer spec should be several."""
 
 
 def collect_plan(draft: Draft, world: World) -> None:
@@ -74,10 +71,10 @@ def collect_plan(draft: Draft, world: World) -> None:
 def find_gaps(draft: Draft, world: World) -> None:
     """Mark what has to be planned: failed tasks as well as new text. Nothing is ordered here."""
     for path, entry in list(draft.specs.items()):
-        if entry.status is SpecStatus.RECONCILING and failed_tasks(draft, path):
-            _plan_again(draft, path)
+        if entry.status is SpecStatus.RECONCILING:
+            _find_gap(draft, path)
         if draft.specs[path].status is SpecStatus.PENDING:
-            _refuse_unreadable(draft, world, path)
+            refuse_size(draft, world, path)
 
 
 def specs_to_plan(draft: Draft) -> tuple[SpecToPlan, ...]:
@@ -93,24 +90,16 @@ def specs_to_plan(draft: Draft) -> tuple[SpecToPlan, ...]:
 def claim_plan(draft: Draft, worker: Worker, specs: tuple[SpecToPlan, ...]) -> None:
     """Attempts are counted when the money is committed, so that no crash forgets one."""
     planner = draft.meta.planner
-    again = bool(planner.refusal) or planner.attempts or planner.lost
+    stopped = planner.error is not None and planner.error.kind is ErrorKind.INTERRUPTED
+    again = bool(planner.refusal) or planner.attempts or planner.lost or stopped
     for spec in specs:
         entry = draft.specs[spec.path]
         attempts = entry.attempts if again and entry.attempts else entry.attempts + 1
         draft.specs[spec.path] = replace(entry, status=SpecStatus.PLANNING, attempts=attempts)
-    planner = replace(planner, worker=worker, specs=specs, sessions=planner.sessions + 1)
+    failed = tuple(task.id for spec in specs for task in failed_tasks(draft, spec.path))
+    sessions = planner.sessions + 1
+    planner = replace(planner, worker=worker, specs=specs, failed=failed, sessions=sessions)
     draft.meta = replace(draft.meta, planner=planner)
-
-
-def problems_of(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
-    """Every rule that the proposals break, in words for the pm."""
-    planner = draft.meta.planner
-    problems = [
-        *_field_problems(proposals, {spec.path for spec in planner.specs}),
-        *_dep_problems(draft, proposals),
-        *_uncovered(draft, proposals, planner.specs),
-    ]
-    return problems or _cycle_problems(draft, proposals)
 
 
 def _judge(draft: Draft, planner: Planner, proposals: tuple[Proposal, ...]) -> None:
@@ -125,31 +114,41 @@ def _judge(draft: Draft, planner: Planner, proposals: tuple[Proposal, ...]) -> N
         _end_plan(draft, planner, why, refusal="")
     else:
         _release(draft, planner)
-        draft.meta = replace(
-            draft.meta, planner=replace(planner, worker=None, specs=(), refusal=reason)
-        )
+        again = Planner(sessions=planner.sessions, refusal=reason)
+        draft.meta = replace(draft.meta, planner=again)
 
 
-def _accept(draft: Draft, planner: Planner, proposals: tuple[Proposal, ...]) -> None:
-    ids = {
-        proposal.key: task_id(draft.meta.next_task + index)
-        for index, proposal in enumerate(proposals)
-    }
-    planned = {spec.path: spec for spec in planner.specs}
-    successors = _successors(draft, planned, proposals, ids)
+def _accept(draft: Draft, planner: Planner, answer: tuple[Proposal, ...]) -> None:
+    """A spec that was removed meanwhile gets no tasks, and nothing waits for them."""
+    live = {path for path, entry in draft.specs.items() if entry.status is not SpecStatus.REMOVED}
+    planned = {spec.path: spec for spec in planner.specs if spec.path in live}
+    proposals = tuple(proposal for proposal in answer if proposal.spec in planned)
+    first_id = draft.meta.next_task
+    ids = {proposal.key: task_id(first_id + index) for index, proposal in enumerate(proposals)}
+    replaced = successors(draft, proposals, ids)
     for path in planned:
-        if path in draft.specs:
-            draft.specs[path] = replace(draft.specs[path], plan=draft.specs[path].plan + 1)
+        _begin_plan(draft, planner, path)
     for proposal in proposals:
         _add_task(draft, proposal, ids, planned[proposal.spec])
+    _inherit_dependents(draft, replaced)
     draft.meta = replace(
         draft.meta,
-        next_task=draft.meta.next_task + len(proposals),
+        next_task=first_id + len(proposals),
         planner=Planner(sessions=planner.sessions),
     )
-    _inherit_dependents(draft, successors)
-    for path, spec in planned.items():
-        _settle_planned(draft, spec, has_tasks=any(p.spec == path for p in proposals))
+    for spec in planned.values():
+        _settle_planned(draft, spec)
+
+
+def _begin_plan(draft: Draft, planner: Planner, path: str) -> None:
+    """What the pm did not replace belongs to the new plan too: open tasks, and those that failed
+    while it worked. Else nobody would miss what they were to build."""
+    kept = [task for task in failed_tasks(draft, path) if task.id not in planner.failed]
+    kept += [task for task in draft.tasks.values() if task.open and task.spec == path]
+    entry = draft.specs[path]
+    draft.specs[path] = replace(entry, plan=entry.plan + 1)
+    for task in kept:
+        draft.put(replace(task, plan=entry.plan + 1))
 
 
 def _add_task(draft: Draft, proposal: Proposal, ids: dict[str, str], spec: SpecToPlan) -> None:
@@ -177,38 +176,27 @@ def _add_task(draft: Draft, proposal: Proposal, ids: dict[str, str], spec: SpecT
     draft.say(TaskPlanned(name, task.title, spec.path, deps))
 
 
-def _settle_planned(draft: Draft, spec: SpecToPlan, *, has_tasks: bool) -> None:
+def _settle_planned(draft: Draft, spec: SpecToPlan) -> None:
     """A text that changed while it was planned stays pending; one that needs no task is synced."""
-    entry = draft.specs.get(spec.path)
-    if entry is None or entry.status is not SpecStatus.PLANNING:
+    entry = draft.specs[spec.path]
+    if entry.status is not SpecStatus.PLANNING:
         return
     draft.specs[spec.path] = replace(entry, status=SpecStatus.RECONCILING, reason="")
-    working = any(task.open and task.spec == spec.path for task in draft.tasks.values())
-    if not has_tasks and not working:
+    if not _of_plan(draft, spec.path):
         sync(draft, spec.path)
 
 
-def _successors(
-    draft: Draft,
-    planned: dict[str, SpecToPlan],
-    proposals: tuple[Proposal, ...],
-    ids: dict[str, str],
-) -> dict[str, tuple[str, ...]]:
-    """Failed task -> the tasks planned in its place: those of the same spec in this answer."""
-    return {
-        task.id: tuple(ids[p.key] for p in proposals if p.spec == path)
-        for path in planned
-        if path in draft.specs
-        for task in failed_tasks(draft, path)
-    }
+def _of_plan(draft: Draft, path: str) -> list[Task]:
+    plan = draft.specs[path].plan
+    return [task for task in draft.tasks.values() if task.spec == path and task.plan == plan]
 
 
-def _inherit_dependents(draft: Draft, successors: dict[str, tuple[str, ...]]) -> None:
+def _inherit_dependents(draft: Draft, replaced: dict[str, tuple[str, ...]]) -> None:
     """A dependency follows the work: what waited for a failed task waits for those in its place."""
     for task in draft.open_tasks():
-        if not any(dep in successors for dep in task.deps):
+        if not any(dep in replaced for dep in task.deps):
             continue
-        moved = [new for dep in task.deps for new in successors.get(dep, (dep,))]
+        moved = [new for dep in task.deps for new in replaced.get(dep, (dep,))]
         deps = tuple(dict.fromkeys(dep for dep in moved if dep != task.id))
         draft.put(replace(task, deps=deps))
 
@@ -262,33 +250,27 @@ def _release(draft: Draft, planner: Planner) -> None:
             draft.specs[spec.path] = replace(entry, status=SpecStatus.PENDING)
 
 
-def fail_spec(draft: Draft, path: str, reason: str) -> None:
-    draft.say(SpecFailed(path, reason))
-    draft.specs[path] = replace(draft.specs[path], status=SpecStatus.FAILED, reason=reason)
+def _find_gap(draft: Draft, path: str) -> None:
+    """What the current plan of a spec will not close, although nobody works on more of it."""
+    tasks = _of_plan(draft, path)
+    failed = ", ".join(task.id for task in failed_tasks(draft, path))
+    cancelled = ", ".join(task.id for task in tasks if task.phase is Phase.CANCELLED)
+    if failed:
+        _plan_again(draft, path, f"{failed} failed")
+    elif not tasks:
+        _plan_again(draft, path, "its tasks are gone")
+    elif cancelled and not any(task.open for task in tasks):
+        fail_spec(draft, path, f"{cancelled} was cancelled, and nothing else closes the gap")
 
 
-def _plan_again(draft: Draft, path: str) -> None:
+def _plan_again(draft: Draft, path: str, why: str) -> None:
     entry = draft.specs[path]
-    names = ", ".join(task.id for task in failed_tasks(draft, path))
     if entry.attempts >= draft.limits.max_spec_attempts:
         plans = f"{entry.attempts} plan{'s' if entry.attempts > 1 else ''}"
-        fail_spec(draft, path, f"{plans} did not close the gap; {names} failed last")
+        fail_spec(draft, path, f"{plans} did not close the gap; at last {why}")
     else:
-        draft.specs[path] = replace(
-            entry, status=SpecStatus.PENDING, reason=f"planned again, since {names} failed"
-        )
-
-
-def _refuse_unreadable(draft: Draft, world: World, path: str) -> None:
-    seen = world.specs.get(path)
-    if seen is None:
-        return
-    if seen.size == 0:
-        fail_spec(draft, path, "the file is empty: write what should be true, then commit it")
-    elif seen.size > MAX_SPEC_BYTES:
-        size, most = seen.size / 1024 / 1024, MAX_SPEC_BYTES // 1024
-        why = f"the file has {size:.1f} MB, more than the {most} KB that fit a prompt: split it"
-        fail_spec(draft, path, why)
+        pending = replace(entry, status=SpecStatus.PENDING, reason=f"planned again, since {why}")
+        draft.specs[path] = pending
 
 
 def _to_plan(draft: Draft, path: str) -> SpecToPlan:
@@ -299,95 +281,6 @@ def _to_plan(draft: Draft, path: str) -> SpecToPlan:
 
 
 def _change(draft: Draft, path: str, entry: SpecEntry) -> Literal["new", "changed", "failed"]:
-    if failed_tasks(draft, path):
-        return "failed"
+    if any(task.spec_blob == entry.blob for task in failed_tasks(draft, path)):
+        return "failed"  # of an older text: what failed may no longer be wanted
     return "changed" if entry.synced_blob else "new"
-
-
-def _field_problems(proposals: tuple[Proposal, ...], specs: set[str]) -> list[str]:
-    problems, keys, titles = [], set[str](), set[tuple[str, str]]()
-    for proposal in proposals:
-        name = f"proposal {proposal.key!r}"
-        if not proposal.title.strip() or not proposal.description.strip():
-            problems.append(f"{name} has no title or no description")
-        if proposal.spec not in specs:
-            asked = ", ".join(sorted(specs))
-            problems.append(f"{name} is for {proposal.spec!r}, which was not asked for ({asked})")
-        if proposal.key in keys:
-            problems.append(f"the key {proposal.key!r} stands twice")
-        title = (proposal.spec, " ".join(proposal.title.lower().split()))
-        if title in titles:
-            problems.append(f"{name} repeats the title {proposal.title!r}")
-        keys.add(proposal.key)
-        titles.add(title)
-    return problems
-
-
-def _dep_problems(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
-    keys = {proposal.key for proposal in proposals}
-    return [
-        f"proposal {proposal.key!r} depends on {dep!r}, which {why}"
-        for proposal in proposals
-        for dep in proposal.deps
-        if dep not in keys and (why := _unusable(draft, dep))
-    ]
-
-
-def _unusable(draft: Draft, dep: str) -> str:
-    task = draft.tasks.get(dep)
-    if task:
-        gone = task.phase in (Phase.FAILED, Phase.CANCELLED)
-        return f"is {task.phase}" if gone else ""
-    prefix, _, number = dep.rpartition("-")
-    known = prefix == "task" and number.isdecimal() and 0 < int(number) < draft.meta.next_task
-    return "" if known else "is neither a key of this answer nor a task"
-
-
-def _uncovered(
-    draft: Draft, proposals: tuple[Proposal, ...], specs: tuple[SpecToPlan, ...]
-) -> list[str]:
-    """A failed task needs something in its place: silence would call the spec synced."""
-    planned = {proposal.spec for proposal in proposals}
-    return [
-        f"{spec.path} has failed tasks, and nothing is proposed in their place"
-        for spec in specs
-        if spec.change == "failed" and spec.path not in planned and spec.path in draft.specs
-    ]
-
-
-def _cycle_problems(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
-    keys = {proposal.key: f"\0{proposal.key}" for proposal in proposals}
-    planned = {spec.path: spec for spec in draft.meta.planner.specs}
-    successors = _successors(draft, planned, proposals, keys)
-    graph = {keys[p.key]: {keys.get(dep, dep) for dep in p.deps} for p in proposals}
-    for task in draft.open_tasks():
-        graph[task.id] = {new for dep in task.deps for new in successors.get(dep, (dep,))}
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        names = " -> ".join(str(name).lstrip("\0") for name in error.args[1])
-        return [f"the dependencies go round in a circle: {names}"]
-    return []
-
-
-def refuse_blank(
-    draft: Draft, specs: tuple[SpecToPlan, ...], texts: dict[str, bytes]
-) -> tuple[SpecToPlan, ...]:
-    """The specs whose text (by blob) a pm can work with; the others fail until somebody edits
-    them."""
-    usable = []
-    for spec in specs:
-        why = _unreadable(texts[spec.blob])
-        if why:
-            fail_spec(draft, spec.path, why)
-        else:
-            usable.append(spec)
-    return tuple(usable)
-
-
-def _unreadable(text: bytes) -> str:
-    try:
-        blank = not text.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        return f"the file is not UTF-8 text (byte {error.start}): save it as UTF-8, then commit it"
-    return "the file has no text: write what should be true, then commit it" if blank else ""

@@ -7,7 +7,14 @@ Change is told by blob, so a force-push or a touched file plans nothing twice.
 from msgspec.structs import replace
 
 from hyperloop_action.domain.draft import Draft
-from hyperloop_action.domain.facts import Noticed, SpecFound, SpecRemoved, SpecSynced, TaskCancelled
+from hyperloop_action.domain.facts import (
+    Noticed,
+    SpecFailed,
+    SpecFound,
+    SpecRemoved,
+    SpecSynced,
+    TaskCancelled,
+)
 from hyperloop_action.domain.model import Phase, SpecEntry, SpecStatus, Task
 from hyperloop_action.domain.pipeline import Trigger, move
 from hyperloop_action.domain.world import SpecSeen, World
@@ -52,6 +59,11 @@ def sync(draft: Draft, path: str) -> None:
     )
 
 
+def fail_spec(draft: Draft, path: str, reason: str) -> None:
+    draft.say(SpecFailed(path, reason))
+    draft.specs[path] = replace(draft.specs[path], status=SpecStatus.FAILED, reason=reason)
+
+
 def failed_tasks(draft: Draft, path: str) -> list[Task]:
     """Tasks of the spec's current plan that failed: a gap that this plan will not close."""
     entry = draft.specs[path]
@@ -79,13 +91,19 @@ def _changed(draft: Draft, world: World, path: str, blob: str) -> None:
     anywhere."""
     entry = draft.specs[path]
     draft.say(SpecFound(path, "changed"))
-    entry = replace(entry, blob=blob, commit=world.base, attempts=0, reason="")
-    untouched = not any(task.spec == path for task in draft.tasks.values())
-    if blob == entry.synced_blob and untouched and draft.specs[path].status is SpecStatus.PENDING:
-        draft.specs[path] = entry
+    changed = replace(entry, blob=blob, commit=world.base, attempts=0, reason="")
+    draft.specs[path] = replace(changed, status=SpecStatus.PENDING)
+    if blob == entry.synced_blob and entry.status in _UNTOUCHED and not _built(draft, path, blob):
         sync(draft, path)
-    else:
-        draft.specs[path] = replace(entry, status=SpecStatus.PENDING)
+
+
+_UNTOUCHED = frozenset({SpecStatus.PENDING, SpecStatus.FAILED})
+"""Nobody works on a plan for it."""
+
+
+def _built(draft: Draft, path: str, blob: str) -> bool:
+    """Whether a plan was made for another text, and so may have changed the code."""
+    return any(task.spec == path and task.spec_blob != blob for task in draft.tasks.values())
 
 
 def _remove(draft: Draft, path: str) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from hyperloop_action.domain.collect import busy
 from hyperloop_action.domain.draft import Draft
 from hyperloop_action.domain.facts import WorkerStarted
-from hyperloop_action.domain.intake import claim_plan, specs_to_plan
+from hyperloop_action.domain.intake import claim_plan
 from hyperloop_action.domain.model import Handle, Phase, Task, Worker
 from hyperloop_action.domain.orders import Order, RuntimeSpec, SpecToPlan, Wants
 from hyperloop_action.domain.pipeline import Trigger, move
@@ -52,9 +52,11 @@ class Claimer:
     handle: Handle | None
 
 
-def spawn_planner(draft: Draft, role: Role, claimer: Claimer) -> list[Claim]:
-    """At most one pm at a time, over all gaps: only so can it see dependencies between specs."""
-    specs = specs_to_plan(draft)
+def spawn_planner(
+    draft: Draft, specs: tuple[SpecToPlan, ...], role: Role, claimer: Claimer
+) -> list[Claim]:
+    """At most one pm at a time, over all gaps: only so can it see dependencies between specs.
+    ``specs`` are those whose text was read and can be worked with."""
     if not specs or _held(draft, role.runtime.name) or _broke(draft) or free_slots(draft) < 1:
         return []
     worker = _worker(draft, role, f"{PLANNER}-{draft.meta.planner.sessions + 1}", claimer)

@@ -1,0 +1,45 @@
+"""Which specs a pm can work with: one without text, or too long for a prompt, needs a person."""
+
+from hyperloop_action.domain.draft import Draft
+from hyperloop_action.domain.ledger import fail_spec
+from hyperloop_action.domain.orders import SpecToPlan
+from hyperloop_action.domain.world import World
+
+MAX_SPEC_BYTES = 256 * 1024
+"""What still leaves room for work in an agent's context; a longer spec should be several."""
+
+
+def refuse_size(draft: Draft, world: World, path: str) -> None:
+    """Told from the tree alone, before any text is read."""
+    seen = world.specs.get(path)
+    if seen is None:
+        return
+    if seen.size == 0:
+        fail_spec(draft, path, "the file is empty: write what should be true, then commit it")
+    elif seen.size > MAX_SPEC_BYTES:
+        size, most = seen.size / 1024 / 1024, MAX_SPEC_BYTES // 1024
+        why = f"the file has {size:.1f} MB, more than the {most} KB that fit a prompt: split it"
+        fail_spec(draft, path, why)
+
+
+def refuse_blank(
+    draft: Draft, specs: tuple[SpecToPlan, ...], texts: dict[str, bytes]
+) -> tuple[SpecToPlan, ...]:
+    """The specs whose text (by blob) a pm can work with; the others fail until somebody edits
+    them."""
+    usable = []
+    for spec in specs:
+        why = _unreadable(texts[spec.blob])
+        if why:
+            fail_spec(draft, spec.path, why)
+        else:
+            usable.append(spec)
+    return tuple(usable)
+
+
+def _unreadable(text: bytes) -> str:
+    try:
+        blank = not text.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        return f"the file is not UTF-8 text (byte {error.start}): save it as UTF-8, then commit it"
+    return "the file has no text: write what should be true, then commit it" if blank else ""
