@@ -15,8 +15,8 @@ from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFile
 
 MINIMUM_VERSION = (2, 1, 221)
 """Before 2.1.187 a typed answer could be asked for without end, before 2.1.205 a wrong schema was
-ignored in silence, before 2.1.217 sub-agents outlived the budget. 2.1.221 is the oldest that these
-flags were tried with."""
+ignored in silence, before 2.1.217 sub-agents outlived the budget. 2.1.221 is the oldest that the
+tests were run with; it only knows no CLAUDE_CODE_DISABLE_FILE_MENTIONS yet."""
 
 _VERSION_TIMEOUT_S = 30.0
 # The CLI's own default of 10 takes about three minutes to report a refused key. 6 take 40 seconds;
@@ -114,7 +114,7 @@ def _flags(order: Order, files: SessionFiles) -> list[str]:
     flags += ["--setting-sources", "", "--strict-mcp-config", "--disable-slash-commands"]
     flags += ["--no-session-persistence", "--exclude-dynamic-system-prompt-sections"]
     flags += ["--max-turns", str(order.runtime.max_turns)]
-    flags += ["--max-budget-usd", f"{order.runtime.max_budget_usd:g}"]
+    flags += ["--max-budget-usd", str(order.runtime.max_budget_usd)]
     if order.runtime.model:
         flags += ["--model", order.runtime.model]
     if schema := SCHEMAS.get(order.wants):
@@ -142,17 +142,18 @@ def _environment(env: Mapping[str, str]) -> dict[str, str]:
 def _check_version(program: tuple[str, ...], files: SessionFiles, env: Mapping[str, str]) -> None:
     """Takes 10 ms; an unfit CLI would be found out after money is spent."""
     least = ".".join(map(str, MINIMUM_VERSION))
-    install = f"npm install --global @anthropic-ai/claude-code@{least} or newer"
+    install = "`npm install --global @anthropic-ai/claude-code` brings the newest"
     try:
         told = proc.run(
             (*program, "--version"), cwd=files.root, env=env, timeout_s=_VERSION_TIMEOUT_S
         )
     except proc.CommandMissing as error:
-        raise proc.CommandMissing(error.what, expected=f"version {least}", hint=install) from error
+        wanted = f"Claude Code {least} or newer on PATH"
+        raise proc.CommandMissing(error.what, expected=wanted, hint=install) from error
     except (proc.CommandFailed, TimeoutError, OSError) as error:
         what = f"`{program[0]} --version` failed: {error}"
         raise UnfitCli(what, expected=f"Claude Code {least} or newer", hint=install) from error
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", told.text)
     if found is None or tuple(map(int, found.groups())) < MINIMUM_VERSION:
         what = f"`{program[0]} --version` says {told.text[:80]!r}"
-        raise UnfitCli(what, expected=f"Claude Code {least} or newer", hint=f"upgrade: {install}")
+        raise UnfitCli(what, expected=f"Claude Code {least} or newer", hint=install)
