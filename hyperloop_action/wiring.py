@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
+from typing import TextIO
 
 from hyperloop_action.adapters import processes, supervisor
 from hyperloop_action.adapters.agents import RUNTIMES
@@ -20,6 +22,8 @@ from hyperloop_action.adapters.git_environment import environment
 from hyperloop_action.adapters.local_forge import LocalForge
 from hyperloop_action.adapters.local_workers import LocalWorkers
 from hyperloop_action.adapters.prompts import TemplatePrompts, problems_of
+from hyperloop_action.adapters.sinks import Log
+from hyperloop_action.adapters.sinks import Log
 from hyperloop_action.adapters.state_branch import StateBranch
 from hyperloop_action.adapters.state_store import BranchStateStore
 from hyperloop_action.adapters.trunk import Trunk
@@ -74,11 +78,21 @@ class App:
             claimer=self.claimer,
             protected_paths=settings.protected_paths,
             max_change_mb=settings.max_change_mb,
+            notices=definitions.notices,
         )
+
+    def log(self, stream: TextIO) -> Log:
+        seen = self.settings.observability
+        return Log(seen.log_format, seen.log_level, stream, self.ports.now)
 
     def user(self) -> str:
         """Who is at the keyboard, as git knows them."""
         return self.git.run("config", "user.name", accept=(0, 1)).text or "somebody"
+
+    def log(self, stream: TextIO) -> Log:
+        """Where facts go when nobody watches, as the settings want it written."""
+        wanted = self.settings.observability
+        return Log(wanted.log_format, wanted.log_level, stream, self.ports.now)
 
 
 def open_app(

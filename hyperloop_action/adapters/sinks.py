@@ -10,11 +10,8 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from hyperloop_action.domain.facts import Fact, TaskWaits
-
-Level = Literal["debug", "info", "warning", "error"]
-
-_NUMBERS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+from hyperloop_action.domain.facts import Fact
+from hyperloop_action.domain.levels import NUMBERS, Level, level_of
 
 
 class Log:
@@ -34,7 +31,7 @@ class Log:
         self._log: FilteringBoundLogger = structlog.wrap_logger(
             _Lines(stream),
             processors=[structlog.processors.add_log_level, self._dated, render],
-            wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[log_level]),
+            wrapper_class=structlog.make_filtering_bound_logger(NUMBERS[log_level]),
         )
 
     def fact(self, fact: Fact) -> None:
@@ -44,17 +41,10 @@ class Log:
         self, level: Level, event: str, line: str, values: Mapping[str, object] | None = None
     ) -> None:
         """``event`` is for machines (``session_ended``), ``line`` for people."""
-        self._log.log(_NUMBERS[level], event, **{"line": line, **(values or {})})
+        self._log.log(NUMBERS[level], event, **{"line": line, **(values or {})})
 
     def _dated(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         return {"timestamp": self._now(), **event}
-
-
-def level_of(fact: Fact) -> Level:
-    """What needs a person is a warning; why something does *not* happen is for those who debug."""
-    if fact.attention:
-        return "warning"
-    return "debug" if isinstance(fact, TaskWaits) else "info"
 
 
 class _Lines:

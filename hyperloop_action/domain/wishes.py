@@ -137,7 +137,7 @@ def branch_moves_of(before: State, after: State, world: World) -> tuple[RefMove,
 def find_task(state: State, name: str) -> str:
     """The id that is meant: ``task-007``, ``task-7`` and ``7`` are the same. It may be archived.
     Raises :class:`UsageError` for one that never was."""
-    digits = re.fullmatch(r"(?:task-)?(\d{1,9})", name)
+    digits = _TASK.fullmatch(name)
     if digits and 0 < int(digits[1]) < state.meta.next_task:
         return task_id(int(digits[1]))
     raise UsageError(
@@ -161,6 +161,22 @@ def find_spec(state: State, name: str) -> str:
     )
 
 
+def names_task(name: str) -> bool:
+    """Whether a name is that of a task, there or not; anything else is taken for a spec."""
+    return _TASK.fullmatch(name) is not None
+
+
+def find_subject(state: State, name: str) -> str:
+    """The spec that is meant, where a task might have been named as well."""
+    try:
+        return find_spec(state, name)
+    except UsageError as error:
+        if not error.what.startswith("there is no"):
+            raise
+        hint = _names(name, [*state.specs, *state.tasks], "hyperloop get specs")
+        raise UsageError(f"there is no task or spec {name}", hint=hint) from error
+
+
 def stands(task: Task) -> str:
     """Where a task stands, in words: ``it is failed: 3 rounds``, ``it is at agent verifier``."""
     why = f": {task.reason}" if task.reason else ""
@@ -168,6 +184,8 @@ def stands(task: Task) -> str:
         return "it is complete, its work is merged"
     return f"it is {task.phase}{why}" if not task.open else f"it is at {task.step}{why}"
 
+
+_TASK = re.compile(r"(?:task-)?(\d{1,9})", re.ASCII)
 
 _UNPLANNED = frozenset({SpecStatus.PENDING, SpecStatus.RECONCILING, SpecStatus.FAILED})
 """No pm works on it: what a task says about its spec is the last word."""

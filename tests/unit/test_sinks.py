@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hyperloop_action.adapters.sinks import Level, Log
+from hyperloop_action.adapters.sinks import Log
 from hyperloop_action.domain.facts import (
     Fact,
     SessionEnded,
@@ -15,6 +15,7 @@ from hyperloop_action.domain.facts import (
     TaskPlanned,
     TaskWaits,
 )
+from hyperloop_action.domain.levels import Level
 
 NOW = datetime(2026, 11, 21, 14, 23, 1, tzinfo=UTC)
 ENDED = SessionEnded("task-001-2", "verifier", "task-001", "pass", 0.04, 12.3)
