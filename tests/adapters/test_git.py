@@ -12,7 +12,7 @@ import pytest
 from hyperloop_action.adapters.git import Entry, Patience, open_repository
 from hyperloop_action.adapters.git_checkouts import checked_out
 from hyperloop_action.adapters.git_environment import environment
-from hyperloop_action.adapters.git_locks import _break
+from hyperloop_action.adapters.git_locks import _break, lock_in_the_way
 from hyperloop_action.adapters.git_objects import commit_changes
 from hyperloop_action.adapters.git_refs import move_refs
 from hyperloop_action.adapters.git_remote import merge_base, read_tips, redact, refusal
@@ -349,6 +349,8 @@ def test_one_stale_old_value_moves_nothing(
     git, base = here.engine(remote), here.tip()
     new = commit_changes(git, base, {"a": b"1"}, "m", now)
     there.git("branch", "taken", base)
+    pauses: list[float] = []
+    git = replace(git, patience=Patience(sleep=pauses.append))
     for stale in (
         RefMove("refs/heads/taken", None, new),  # should not exist, does
         RefMove("refs/heads/absent", base, new),  # should exist, does not
@@ -362,6 +364,7 @@ def test_one_stale_old_value_moves_nothing(
         "main",
         "taken",
     ]
+    assert pauses == []  # what was read is out of date: trying the same again is no use
 
 
 def test_a_ref_may_go_back_to_history_that_was_rewritten(
@@ -456,10 +459,12 @@ def test_a_refusal_is_told_from_trouble_that_passes(
     assert type(refusal(repo.engine(), "push", complaint)) is kind
 
 
-def test_credentials_in_a_url_are_not_shown() -> None:
-    shown = redact("fatal: unable to access 'https://x-access-token:ghs_1@github.com/o/r'")
+def test_credentials_in_a_url_are_not_shown(repo: Repo) -> None:
+    said = "fatal: unable to access 'https://x-access-token:ghs_1@github.com/o/r'"
 
-    assert shown == "fatal: unable to access 'https://***@github.com/o/r'"
+    assert redact(said) == "fatal: unable to access 'https://***@github.com/o/r'"
+    assert "ghs_1" not in str(refusal(repo.engine(), "push", said))
+    assert "ghs_1" not in str(refusal(repo.engine(), "push", f"permission denied: {said}"))
 
 
 @pytest.mark.parametrize("name", ["refs/heads/hyperloop/task-1.lock", "HEAD.lock"])
@@ -487,6 +492,15 @@ def test_a_left_over_lock_of_packed_refs_is_removed(repo: Repo, name: str) -> No
 
     assert not lock.exists()
     assert repo.git("branch", "--list", "goes") == ""
+
+
+def test_a_lock_of_an_index_stays_however_old(repo: Repo) -> None:
+    lock = _lock(repo, "index.lock", age_s=1e6)
+
+    error = lock_in_the_way(repo.engine(), f"fatal: Unable to create '{lock}': File exists.")
+
+    assert "has been held for" in str(error)
+    assert lock.exists()
 
 
 def test_a_young_lock_is_named_with_its_age_and_stays(repo: Repo) -> None:

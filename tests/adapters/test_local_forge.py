@@ -221,6 +221,29 @@ def test_a_base_that_moved_since_it_was_read_is_not_overwritten(repo: Repo, now:
     assert repo.tip("main") == moved
 
 
+def test_a_base_that_was_moved_back_since_it_was_read_stays_back(repo: Repo, now: datetime) -> None:
+    """Its old tip is an ancestor of what would land, so git alone would see nothing wrong."""
+    head = branch_off(repo, {"new": "1"})
+    read = repo.commit({"secret": "oops"})
+    repo.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    landing = LocalForge(repo.engine(), "main", lambda: NOW).land(
+        read, head, Strategy.SQUASH, "m", when=now
+    )
+
+    assert landing == Raced(repo.tip("main"))
+    assert "secret" not in repo.files("main")
+
+
+def test_what_lands_names_its_head_whatever_the_message(repo: Repo, now: datetime) -> None:
+    head = branch_off(repo, {"new": "1"})
+    forge = LocalForge(repo.engine(), "main", lambda: NOW)
+
+    forge.land(repo.tip("main"), head, Strategy.SQUASH, "Words", when=now)
+
+    assert repo.git("show", "-s", "--format=%B", "main") == f"Words\n\nTask-Head: {head}\n"
+
+
 # --- the checkout of the base branch --------------------------------------------------------------
 
 
@@ -239,6 +262,7 @@ def test_a_clean_checkout_follows_and_other_changes_stay(repo: Repo, now: dateti
 def test_local_changes_in_the_way_make_it_wait(repo: Repo, now: datetime) -> None:
     repo.commit({ODD: "0"})
     head = branch_off(repo, {ODD: "1", "src/app.py": "1"})
+    repo.git("config", "merge.autoStash", "true")
     repo.write({ODD: "being edited", "src/app.py": "staged"})
     repo.git("add", "src/app.py")
     before = repo.personal_state()
