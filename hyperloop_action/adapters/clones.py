@@ -140,7 +140,7 @@ def make_repository(git_dir: Path, head: str, *, bare: bool) -> None:
     cost processes, and copy templates of the user."""
     for folder in ("objects/info", "refs/heads", "info"):
         (git_dir / folder).mkdir(parents=True, exist_ok=True)
-    (git_dir / "HEAD").write_text("ref: refs/heads/work\n", encoding="utf-8")
+    (git_dir / "HEAD").write_text(f"{head}\n", encoding="ascii")
     (git_dir / "config").write_text(settings(head, bare=bare), encoding="utf-8")
 
 
@@ -230,7 +230,8 @@ def _with_base(order: Order, start: Start, base_tree: str, workshop: Workshop) -
     if met.text == order.head:
         return msgspec.structs.replace(start, commit=order.base, base_tree=base_tree)
     asked = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages")
-    merged = workshop.git(*asked, order.head, order.base, at=workshop.harvest, accept=(0, 1))
+    # "HEAD" stands in the markers as it does in those of the clone, so that both can be compared.
+    merged = workshop.git(*asked, "HEAD", order.base, at=workshop.harvest, accept=(0, 1))
     tree, *conflicts = merged.text.rstrip("\0").split("\0")
     if merged.code:
         names = tuple(dict.fromkeys([*start.conflicts, *conflicts]))

@@ -86,9 +86,9 @@ Pair = tuple[str, str]
 def compare(pairs: Iterable[Pair], workshop: Workshop) -> dict[Pair, list[Change]]:
     """What differs between the trees of each pair."""
     found: dict[Pair, list[Change]] = {pair: [] for pair in pairs}
-    if not found:
-        return {}
-    asked = "".join(f"{old} {new}\n" for old, new in found)
+    asked = "".join(f"{old} {new}\n" for old, new in found if old != new)
+    if not asked:
+        return found
     flags = ("--stdin", "-r", "-z", "--no-renames", "--no-ext-diff")
     shown = workshop.git("diff-tree", *flags, stdin=asked.encode()).stdout
     words = iter(shown.decode("utf-8", "surrogateescape").split("\0"))

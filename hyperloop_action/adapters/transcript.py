@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import msgspec
 
@@ -34,10 +34,9 @@ class Transcript:
     def __init__(
         self, path: Path, redactor: Redactor, on_line: Callable[[str], None] | None = None
     ) -> None:
-        self._path = path
         self._redactor = redactor
         self._on_line = on_line
-        self._file: BinaryIO | None = None
+        self._file = path.open("wb")
         self._size = 0
         self._full = False
 
@@ -54,8 +53,7 @@ class Transcript:
             self._on_line(line)
 
     def close(self) -> None:
-        if self._file:
-            self._file.close()
+        self._file.close()
 
     def _write(self, entry: bytes) -> None:
         if self._full:
@@ -64,7 +62,6 @@ class Transcript:
         if self._size > MAX_FILE:
             self._full = True
             entry = _entry("hyperloop", f"transcript cut at {MAX_FILE >> 20} MiB")
-        self._file = self._file or self._path.open("wb")
         self._file.write(entry + b"\n")
         self._file.flush()
 

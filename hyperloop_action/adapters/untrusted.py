@@ -15,7 +15,8 @@ from hyperloop_action.adapters.proc import CommandFailed
 from hyperloop_action.adapters.rewrite import ABSENT, GITLINK, SYMLINK, Put, quoted
 from hyperloop_action.errors import HyperloopError
 
-AGENT_REF = "refs/hyperloop/agent"
+AGENT_REF = "refs/heads/agent"
+"""In the harvest. A branch, since git lets it point to nothing but a commit."""
 
 _PLANTED = (
     *("config", "config.worktree", "commondir", "gitdir", "hooks", "refs/replace", "shallow"),
@@ -68,8 +69,8 @@ def agent_head(start: Start, head: str, workshop: Workshop) -> str | None:
     try:
         _disarm(git_dir, head, workshop)
         workshop.git("fetch", *flags, str(git_dir), f"+HEAD:{AGENT_REF}", at=workshop.harvest)
-        return workshop.git("rev-parse", f"{AGENT_REF}^{{commit}}", at=workshop.harvest).text
-    except (CommandFailed, TimeoutError, OSError):
+        return (workshop.harvest / AGENT_REF).read_text(encoding="ascii").strip()
+    except (CommandFailed, OSError):
         return None
 
 
