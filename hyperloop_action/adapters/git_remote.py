@@ -40,10 +40,11 @@ def redact(text: str) -> str:
     return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
 
 
-def read_tips(git: Git, names: Sequence[str], prefix: str) -> dict[str, str]:
+def read_tips(git: Git, names: Sequence[str], prefix: str, *, tip_only: str = "") -> dict[str, str]:
     """Short branch name -> commit, for ``names`` and every branch that starts with ``prefix``.
+    A shallow clone takes ``tip_only``, one of ``names``, without its history.
 
-    One process without a remote, two with one, four when something there has moved.
+    One process without a remote, two with one, four or five when something there has moved.
     """
     below = "refs/heads/" if git.remote is None else f"refs/remotes/{git.remote}/"
     here = _tips_here(git, below, names, prefix)
@@ -53,7 +54,11 @@ def read_tips(git: Git, names: Sequence[str], prefix: str) -> dict[str, str]:
     there = patiently(git, f"list the branches of {git.remote}", ask)
     if all(here.get(name) == commit for name, commit in there.items()):
         return there
-    _fetch_branches(git, [name for name in names if name in there], prefix)
+    listed = [name for name in names if name in there]
+    if tip_only in listed and tip_only not in here and _is_shallow(git):
+        _fetch_branches(git, [tip_only], "", "--depth=1")
+        listed.remove(tip_only)
+    _fetch_branches(git, listed, prefix)
     # A branch may have moved on since it was listed; one that is only here was deleted there.
     fetched = _tips_here(git, below, names, prefix)
     return {name: commit for name, commit in fetched.items() if name in there}
@@ -85,24 +90,29 @@ def _wanted(tips: dict[str, str], names: Sequence[str], prefix: str) -> dict[str
     }
 
 
-def _fetch_branches(git: Git, names: Sequence[str], prefix: str) -> None:
+def _fetch_branches(git: Git, names: Sequence[str], prefix: str, *options: str) -> None:
     """Follow the remote's branches, and forget those that are gone: a left-over ``x`` would stand
     in the way of a new ``x/y``."""
     specs = [f"+refs/heads/{name}:refs/remotes/{git.remote}/{name}" for name in names]
     specs += [f"+refs/heads/{prefix}*:refs/remotes/{git.remote}/{prefix}*"] if prefix else []
-    fetch = partial(exchange, git, *_FETCH, "--prune", git.remote or "", *specs)
-    patiently(git, f"fetch from {git.remote}", fetch)
+    fetch = partial(exchange, git, *_FETCH, "--prune", *options, git.remote or "", *specs)
+    if specs:
+        patiently(git, f"fetch from {git.remote}", fetch)
 
 
 def merge_base(git: Git, one: str, other: str) -> str | None:
     """As :meth:`Git.merge_base`; a shallow clone first gets as much history as it takes."""
     for depth in ("--deepen=200", "--unshallow"):
         found = git.merge_base(one, other)
-        if found or git.remote is None or not (git.common_dir / "shallow").exists():
+        if found or git.remote is None or not _is_shallow(git):
             return found
         fetch = partial(exchange, git, *_FETCH, depth, git.remote, one, other)
         patiently(git, f"fetch older history from {git.remote}", fetch)
     return git.merge_base(one, other)
+
+
+def _is_shallow(git: Git) -> bool:
+    return (git.common_dir / "shallow").exists()
 
 
 def exchange(git: Git, *args: str, accept: Sequence[int] = (0,)) -> proc.Completed:

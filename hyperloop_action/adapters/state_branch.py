@@ -32,7 +32,8 @@ class StateBranch:
 
     def tip(self) -> str | None:
         """Where the branch is, at the remote if there is one; fetched if it was not here."""
-        return read_tips(self.git, [self.branch], "").get(self.branch)
+        tips = read_tips(self.git, [self.branch], "", tip_only=self.branch)
+        return tips.get(self.branch)
 
     def read(self, tip: str | None = None) -> tuple[str | None, dict[str, bytes]]:
         """(tip, path -> content) of everything but the archive, with two processes. Without ``tip``

@@ -71,6 +71,23 @@ def test_a_folder_of_the_archive_is_read_when_somebody_asks(
     assert state.read_folder("archive/2") == {}
 
 
+def test_a_shallow_clone_takes_the_tip_of_the_state_without_its_history_and_can_write_on_it(
+    clone: Repo, origin: Repo, now: datetime, tmp_path: Path
+) -> None:
+    full = StateBranch(clone.engine("origin"), STATE)
+    tip = None
+    for n in range(3):
+        tip = full.write(tip, {"n": b"%d" % n}, "m", now)
+    shallow = origin.clone(tmp_path / "shallow", "--depth=1")
+    state = StateBranch(shallow.engine("origin"), STATE)
+
+    assert state.read() == (tip, {"n": b"2"})
+    assert shallow.git("rev-list", "--count", f"origin/{STATE}") == "1"
+    state.write(tip, {"n": b"3"}, "m", now)
+    assert full.read()[1] == {"n": b"3"}
+    assert origin.git("rev-list", "--count", STATE) == "4"
+
+
 def test_a_read_takes_two_processes_and_a_write_two_or_three(
     place: tuple[Repo, Repo, str | None], now: datetime, git_processes: Callable[[], int]
 ) -> None:
