@@ -72,7 +72,7 @@ def _cycle(ports: Ports, rules: Rules, *, spawning: bool) -> Cycle:
     stored = ports.state.load()
     world = _observe(ports, stored.state)
     draft = _collect(ports, rules, stored.state, world)
-    _advance(ports, draft, world)
+    world = _advance(ports, draft, world)
     close_specs(draft)
     orders = _claim(ports, rules, draft, world) if spawning else ()
     after, commit = _save(ports, rules, stored, draft, world)
@@ -80,7 +80,8 @@ def _cycle(ports: Ports, rules: Rules, *, spawning: bool) -> Cycle:
         ports.probe(fact)
     for order in orders:
         ports.workers.start(order)
-    ports.workers.forget([*world.results, *world.ended])
+    waiting = {worker.order for worker in after.workers()}
+    ports.workers.forget({*world.results, *world.ended} - waiting)
     return Cycle(after, tuple(draft.facts), (), orders, commit)
 
 
@@ -101,12 +102,13 @@ def _collect(ports: Ports, rules: Rules, state: State, world: World) -> Draft:
     return draft
 
 
-def _advance(ports: Ports, draft: Draft, world: World) -> None:
+def _advance(ports: Ports, draft: Draft, world: World) -> World:
+    """The world as the merges left it: whoever starts now starts from what has just landed."""
     tried: set[str] = set()
     while True:
         advance(draft, world, frozenset(tried))
         if not draft.effects:
-            return
+            return world
         for effect in tuple(draft.effects):
             outcome = act.apply(effect, world.base, ports)
             absorb(draft, outcome)
