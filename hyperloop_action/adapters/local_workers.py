@@ -113,6 +113,8 @@ class LocalWorkers:
         identity = _identity(files)
         if identity:
             return processes.is_alive(identity)
+        if worker.handle == processes.identity() and not files.order.exists():
+            return False  # our own claim, saved by a push whose answer was lost: nobody started it
         claimer = processes.is_alive(worker.handle) if worker.handle else None
         if claimer is False and files.order.exists():
             age = self.now().timestamp() - files.order.stat().st_mtime

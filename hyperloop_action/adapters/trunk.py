@@ -27,7 +27,9 @@ class Trunk:
 
     def look(self) -> str | None:
         """Read all refs anew; the tip of the state branch. A cycle starts with this."""
-        self._tips = read_tips(self.git, [self.base, self.state], self.prefix)
+        self._tips = read_tips(
+            self.git, [self.base, self.state], self.prefix, tip_only=self.state
+        )
         return self._tips.get(self.state)
 
     def observe(self, state: State) -> World:
