@@ -81,10 +81,6 @@ class App:
             notices=definitions.notices,
         )
 
-    def log(self, stream: TextIO) -> Log:
-        seen = self.settings.observability
-        return Log(seen.log_format, seen.log_level, stream, self.ports.now)
-
     def user(self) -> str:
         """Who is at the keyboard, as git knows them."""
         return self.git.run("config", "user.name", accept=(0, 1)).text or "somebody"

@@ -20,3 +20,4 @@ class Rules:
     claimer: Claimer
     protected_paths: tuple[str, ...]
     max_change_mb: float
+    notices: tuple[str, ...] = ()
