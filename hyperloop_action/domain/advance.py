@@ -13,6 +13,7 @@ from hyperloop_action.domain.facts import (
     GateCleared,
     MergeConflicted,
     Noticed,
+    TaskAdvanced,
     TaskMerged,
     TaskRestarted,
 )
@@ -28,7 +29,7 @@ from hyperloop_action.domain.landing import (
 )
 from hyperloop_action.domain.model import Phase, Review, Task
 from hyperloop_action.domain.orders import Verdict
-from hyperloop_action.domain.pipeline import arrive, first, rework, same_step
+from hyperloop_action.domain.pipeline import arrive, first, phase_at, rework, same_step
 from hyperloop_action.domain.process import (
     ActionSpec,
     ActionStep,
@@ -46,11 +47,14 @@ def realign(draft: Draft) -> None:
     for the step that it was ordered for.
     """
     for task in draft.open_tasks():
-        if task.phase is Phase.WORKING or same_step(draft.process, task):
+        if task.phase is Phase.WORKING:
             continue
-        restarted = arrive(task, draft.process, first(draft.process))
-        draft.say(TaskRestarted(task.id, task.step, restarted.step))
-        draft.put(restarted)
+        if not same_step(draft.process, task):
+            restarted = draft.put(arrive(task, draft.process, first(draft.process)))
+            draft.say(TaskRestarted(task.id, task.step, restarted.step))
+        elif task.phase is not phase_at(draft.process, task.position):
+            draft.put(arrive(task, draft.process, task.position))  # reopened by hand where it stood
+            draft.say(TaskAdvanced(task.id, task.step))
 
 
 def advance(draft: Draft, world: World, tried: frozenset[str]) -> None:

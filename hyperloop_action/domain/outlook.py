@@ -50,11 +50,20 @@ def _plans_wanted(state: State) -> bool:
 
 
 def _attention(state: State, tasks: list[Task]) -> tuple[str, ...]:
-    """Failed tasks speak through their specs: those are planned again as long as that may help."""
+    """Failed tasks speak through their specs: those are planned again as long as that may help. A
+    gate waits for a person; so does an action that cannot go on, and what depends on work that
+    will never be."""
     specs = [
         f"{path}: {entry.reason}"
         for path, entry in sorted(state.specs.items())
         if entry.status is SpecStatus.FAILED
     ]
-    gates = [f"{task.id} {task.reason}" for task in tasks if task.phase is Phase.WAITING]
-    return (*specs, *gates)
+    stuck = [f"{task.id} {task.reason}" for task in tasks if _needs_a_person(state, task)]
+    return (*specs, *stuck)
+
+
+def _needs_a_person(state: State, task: Task) -> bool:
+    if task.phase in (Phase.WAITING, Phase.ACTING):
+        return bool(task.reason)
+    deps = [state.tasks[name] for name in task.deps if name in state.tasks]
+    return task.phase is Phase.QUEUED and any(dep.phase is Phase.CANCELLED for dep in deps)

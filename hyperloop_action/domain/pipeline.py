@@ -84,6 +84,12 @@ _ARRIVAL = {
 }
 
 
+def phase_at(process: Process, position: Position) -> Phase:
+    """In which phase an open task without a worker stands at this step."""
+    step = step_at(process.pipeline, position)
+    return TRANSITIONS[Phase.QUEUED, _ARRIVAL[type(step)]]
+
+
 def first(process: Process) -> Position:
     """The first step that is not a loop."""
     return _enter(process.pipeline, ())

@@ -69,11 +69,12 @@ def _unusable(draft: Draft, dep: str) -> str:
     if task:
         gone = task.phase in (Phase.FAILED, Phase.CANCELLED)
         return f"is {task.phase}" if gone else ""
-    return "" if _archived(draft, dep) else "is neither a key of this answer nor a task"
+    return "" if is_archived(draft, dep) else "is neither a key of this answer nor a task"
 
 
-def _archived(draft: Draft, name: str) -> bool:
-    """Whether a task of that name once was, spelt as it is: ``task-1`` is not ``task-001``."""
+def is_archived(draft: Draft, name: str) -> bool:
+    """Whether a task that is not among the present ones once was: then its work is merged. Names
+    count as they are spelt: ``task-1`` is not ``task-001``."""
     number = name.rpartition("-")[2]
     known = number.isdecimal() and 0 < int(number) < draft.meta.next_task
     return known and task_id(int(number)) == name

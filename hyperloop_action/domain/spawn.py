@@ -16,6 +16,7 @@ from hyperloop_action.domain.model import Handle, Phase, Task, Worker
 from hyperloop_action.domain.orders import Order, RuntimeSpec, SpecToPlan, Wants
 from hyperloop_action.domain.pipeline import Trigger, move
 from hyperloop_action.domain.process import AgentStep, step_at
+from hyperloop_action.domain.proposals import is_archived
 from hyperloop_action.domain.world import World
 
 PLANNER = "pm"
@@ -149,7 +150,7 @@ def _unmet(draft: Draft, task: Task) -> str:
     for name in task.deps:
         dep = draft.tasks.get(name)
         if dep is None:
-            if int(name.rpartition("-")[2]) >= draft.meta.next_task:
+            if not is_archived(draft, name):
                 return f"depends on {name}, which does not exist"
         elif dep.phase in (Phase.FAILED, Phase.CANCELLED):
             return f"depends on {name}, which is {dep.phase}"
