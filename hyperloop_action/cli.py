@@ -153,7 +153,7 @@ def _call(output: str = "table", max_workers: int | None = None, **where: Any) -
         screen=Screen(sys.stdout, sys.stderr, os.environ),
         opener=opener,
         env=os.environ,
-        path=where["path"],
+        path=where["path"].absolute(),
         config=where["config"],
         options={key: value for key, value in options.items() if value is not None},
         output=output,  # type: ignore[arg-type]  # click has checked it
@@ -183,7 +183,10 @@ def _complete(what: str) -> Callable[[click.Context, click.Parameter, str], list
 @cli.command()
 @_options(_WHERE)
 def init(**where: Any) -> int:
-    """Prepare a repository: settings, a folder for specs. Overwrites nothing; repeat it freely."""
+    """Prepare a repository.
+
+    Writes settings and a folder for specs where there are none, and says what comes next.
+    """
     from hyperloop_action.commands_init import init as command  # noqa: PLC0415
 
     return command(_call(**where))
@@ -192,7 +195,11 @@ def init(**where: Any) -> int:
 @cli.command()
 @_options(_WORK, _DRY_RUN, _OUTPUT, _WHERE)
 def run(dry_run: bool, fail_on: str | None, **options: Any) -> int:
-    """Work until no gap between specs and code remains, or all that is left needs a person."""
+    """Work until no gap remains.
+
+    Ends as well when all that is left needs a person, and says what to do. Sessions of an earlier
+    run that still work are taken over.
+    """
     from hyperloop_action import commands  # noqa: PLC0415
 
     call = _call(**options)
@@ -204,7 +211,10 @@ def run(dry_run: bool, fail_on: str | None, **options: Any) -> int:
 @cli.command()
 @_options(_WORK, _DRY_RUN, _OUTPUT, _WHERE)
 def reconcile(dry_run: bool, fail_on: str | None, **options: Any) -> int:
-    """Do one cycle: collect results, plan, advance, start sessions and wait for them."""
+    """Do one cycle.
+
+    Collects results, plans, advances, starts sessions and waits for them.
+    """
     from hyperloop_action import commands  # noqa: PLC0415
 
     call = _call(**options)
@@ -216,10 +226,25 @@ def reconcile(dry_run: bool, fail_on: str | None, **options: Any) -> int:
 @cli.command()
 @_options(_WORK, _WHERE)
 def watch(fail_on: str | None, **options: Any) -> int:
-    """Run for ever: look again every poll_interval. Ctrl-C ends it, and keeps all work."""
+    """Run until somebody ends it.
+
+    Looks again every poll_interval. Ctrl-C or SIGTERM ends it, and keeps all work.
+    """
     from hyperloop_action import commands  # noqa: PLC0415
 
     return commands.watch(_call(**options), fail_on_attention=bool(fail_on))
+
+
+@cli.command()
+@_options(_WHERE)
+def rebuild(**where: Any) -> int:
+    """Restore a lost state branch.
+
+    Open tasks come back from their branches; every other spec is looked at as new.
+    """
+    from hyperloop_action import commands_rebuild  # noqa: PLC0415
+
+    return commands_rebuild.rebuild(_call(**where))
 
 
 @cli.command()
@@ -227,7 +252,10 @@ def watch(fail_on: str | None, **options: Any) -> int:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="For the result.")
 @_options(_WHERE)
 def work(order: Path, out: Path, **where: Any) -> int:
-    """Execute one work ORDER, anywhere, and leave its result in a folder."""
+    """Execute one work order.
+
+    ORDER is a JSON file; the result is left in the folder that --out names.
+    """
     from hyperloop_action import commands  # noqa: PLC0415
 
     return commands.work(_call(**where), order, out)
@@ -250,7 +278,10 @@ def specs(every: bool, **options: Any) -> int:
 @get.command()
 @_options(_ALL, _OUTPUT, _WHERE)
 def tasks(every: bool, **options: Any) -> int:
-    """Tasks, and why each stands where it stands. Those of synced specs are archived: --all."""
+    """Tasks, and why they stand where they stand.
+
+    Those of synced specs are archived: --all shows them.
+    """
     from hyperloop_action import commands_get  # noqa: PLC0415
 
     return commands_get.get_tasks(_call(**options), every=every)
@@ -274,7 +305,10 @@ def describe() -> None:
 @click.argument("name", shell_complete=_complete("task"))
 @_options(_OUTPUT, _WHERE)
 def task(name: str, **options: Any) -> int:
-    """Pipeline, rounds with their findings, cost, last error, events; archived tasks as well."""
+    """A task, open or archived.
+
+    Its step in the pipeline, rounds with their findings, cost, last error, events.
+    """
     from hyperloop_action import commands_get  # noqa: PLC0415
 
     return commands_get.describe_task(_call(**options), name)
@@ -284,7 +318,7 @@ def task(name: str, **options: Any) -> int:
 @click.argument("name", shell_complete=_complete("spec"))
 @_options(_OUTPUT, _WHERE)
 def spec(name: str, **options: Any) -> int:
-    """Versions, plans, tasks, cost, events."""
+    """A spec: versions, plans, tasks, cost, events."""
     from hyperloop_action import commands_get  # noqa: PLC0415
 
     return commands_get.describe_spec(_call(**options), name)
@@ -294,7 +328,10 @@ def spec(name: str, **options: Any) -> int:
 @click.argument("name", metavar="TASK", shell_complete=_complete("task"))
 @_options(_WHERE)
 def approve(name: str, **where: Any) -> int:
-    """Let a task pass the gate at which it waits, with the commit that its branch has now."""
+    """Let a task pass its gate.
+
+    This counts for the commit that was seen last on its branch, and for no later one.
+    """
     from hyperloop_action import commands_wish  # noqa: PLC0415
 
     return commands_wish.approve_task(_call(**where), name)
@@ -304,7 +341,10 @@ def approve(name: str, **where: Any) -> int:
 @click.argument("name", metavar="TASK|SPEC", shell_complete=_complete("task spec"))
 @_options(_WHERE)
 def retry(name: str, **where: Any) -> int:
-    """Try a failed task again, plan a failed spec again, or end a back-off."""
+    """Try a task or a spec again.
+
+    A failed or cancelled task goes on, a failed spec is planned anew, a back-off ends.
+    """
     from hyperloop_action import commands_wish  # noqa: PLC0415
 
     return commands_wish.retry(_call(**where), name)
@@ -315,7 +355,10 @@ def retry(name: str, **where: Any) -> int:
 @click.option("--reason", default="", help="Why; it is kept with the task and its spec.")
 @_options(_WHERE)
 def cancel(name: str, reason: str, **where: Any) -> int:
-    """End a task. Its spec is not planned again until it is edited or retried."""
+    """End a task.
+
+    Its spec is not planned again until it is edited or retried.
+    """
     from hyperloop_action import commands_wish  # noqa: PLC0415
 
     return commands_wish.cancel_task(_call(**where), name, reason)

@@ -63,11 +63,12 @@ class LocalWorkers:
         return WorkersSeen(results, frozenset(alive), frozenset(ended))
 
     def start(self, order: Order) -> None:
-        files = self._files(order.id)
-        if files.root.exists():
+        files, document = self._files(order.id), encode(order)
+        if files.order.exists() and files.order.read_bytes() == document:
             return  # a killed cycle started it already
+        shutil.rmtree(files.root, ignore_errors=True)  # of a state that was lost, say
         files.root.mkdir(parents=True, mode=0o700)
-        files.order.write_bytes(encode(order))
+        files.order.write_bytes(document)
         words = [sys.executable, "-m", "hyperloop_action", "work", str(files.order)]
         words += ["--out", str(files.root), "--path", str(self.git.directory)]
         with (files.root / "work.log").open("wb") as log:

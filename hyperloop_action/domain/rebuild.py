@@ -108,6 +108,6 @@ def summary(state: State, specs: Mapping[str, object]) -> str:
     """For the log, and for the person who asked."""
     again = sum(path not in state.specs for path in specs)
     return (
-        f"{len(state.tasks)} open tasks restored from their branches, the next is number"
-        f" {state.meta.next_task}; {again} specs are looked at as new"
+        f"open tasks restored from their branches: {len(state.tasks)}, specs looked at as new:"
+        f" {again}, number of the next task: {state.meta.next_task}"
     )
