@@ -73,7 +73,7 @@ class Harvester:
         diffs = compare([*(self._pair(each, found) for each in found.commits), last], self.workshop)
         changes = chain.from_iterable(diffs.values())
         screen = Screen(self.order, self.workshop, self.redactor, changes, left)
-        kept = [each for each in left if not screen.refuses(each)]
+        kept = screen.kept(left, diffs[last])
         commits = [
             replace(each, puts=screen.restored(diffs[self._pair(each, found)]))
             for each in found.commits
@@ -127,7 +127,7 @@ class Harvester:
         parents: tuple[str, ...] = (self.start.commit,)
         if self.start.pending and any(self.order.base in each.parents for each in commits):
             parents = (self.order.head, self.order.base)
-        return (Commit("", tree, parents, self._title("Work")),)
+        return (Commit("squashed", tree, parents, self._title("Work")),)
 
     def _based(self, commits: tuple[Commit, ...]) -> frozenset[str]:
         ahead = self.start.commit != self.order.head

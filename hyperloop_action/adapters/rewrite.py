@@ -47,7 +47,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """``id`` is empty for one that does not exist yet. ``author`` and ``committer`` are
+    """``id`` is any word for one that does not exist yet. ``author`` and ``committer`` are
     ``(name, mail, raw date)``; empty: the supervisor, now."""
 
     id: str
@@ -114,7 +114,7 @@ def write_chain(
     """Write the commits again, and return the id of the last. ``unresolved`` goes into its
     message."""
     now = int(time.time())
-    marks = {commit.id: f":{n}" for n, commit in enumerate(chain, 1) if commit.id}
+    marks = {commit.id: f":{n}" for n, commit in enumerate(chain, 1)}
     stream = [b"feature done\n"]
     for n, commit in enumerate(chain, 1):
         message = commit_message(order, commit.message, unresolved if n == len(chain) else ())

@@ -34,15 +34,30 @@ class Screen:
         self._may_change = changeable(order.wants, order.protected_paths)
         self._heavy: dict[str, int] = {}  # ids of contents, or paths of leftovers -> bytes
         self._leaky: dict[str, str] = {}  # the same -> path
-        contents = {each.id: each.path for each in changes if self._is_file(each)}
+        self._restored: set[str] = set()  # paths that stay, though a change takes them away
+        self._above: set[str] = set()  # the folders of those
+        known = list(changes)
+        contents = {each.id: each.path for each in known if self._is_file(each)}
         files = [each for each in left if self._is_file(each)]
         self._weigh(contents, files)
         if redactor.secrets:
             self._search(contents, files)
+        self._restore([*known, *left])
 
     def refuses(self, change: Change | Leftover) -> bool:
         key = _key(change)
-        return not self._allowed(change) or key in self._heavy or key in self._leaky
+        if not self._allowed(change) or key in self._heavy or key in self._leaky:
+            return True
+        return change.mode != ABSENT and self._in_the_way(change.path)
+
+    def kept(self, left: Iterable[Leftover], last: Iterable[Change]) -> list[Leftover]:
+        """The leftovers that count: a deletion of what is not let into a commit does not."""
+        gone = {each.path for each in last if each.old_mode == ABSENT and self.refuses(each)}
+        return [
+            each
+            for each in left
+            if not self.refuses(each) and not (each.mode == ABSENT and each.path in gone)
+        ]
 
     def restored(self, changes: Iterable[Change]) -> tuple[Put, ...]:
         """What puts a tree back to how it should be where its changes are refused."""
@@ -51,7 +66,7 @@ class Screen:
         )
 
     def findings(self, final: Iterable[Change | Leftover]) -> tuple[str, ...]:
-        """In words, what was refused of the ``final`` state; credentials also if they came earlier."""
+        """In words, what was refused of the ``final`` state, and any credential at all."""
         refused = [each for each in final if self.refuses(each)]
         nested = {each.path for each in refused if each.mode == GITLINK}
         unsafe = {each.path for each in refused if reaches_git(each.path)}
@@ -59,11 +74,12 @@ class Screen:
         large = {
             each.path: self._heavy[_key(each)] for each in refused if _key(each) in self._heavy
         }
+        leaky = {*self._leaky.values(), *(each.path for each in refused if self._tells(each.path))}
         found = [
             (barred, self._barred()),
             (nested - barred, "Nested repositories cannot be committed and were left out"),
             (unsafe - barred - nested, "Paths that git treats as its own were left out"),
-            (self._leaky.values(), "These files held a credential and were taken out"),
+            (leaky, "These files held a credential and were taken out"),
         ]
         texts = [f"{text}: {_named(paths)}." for paths, text in found if paths]
         return (*texts, *self._quota(large))
@@ -85,8 +101,23 @@ class Screen:
             self._may_change(change.path)
             and change.mode != GITLINK
             and not reaches_git(change.path)
-            and not self._redactor.found_in(change.path.encode("utf-8", "surrogateescape"))
+            and not self._tells(change.path)
         )
+
+    def _tells(self, path: str) -> bool:
+        return self._redactor.found_in(path.encode("utf-8", "surrogateescape"))
+
+    def _restore(self, changes: Iterable[Change | Leftover]) -> None:
+        for each in changes:
+            had = each.mode == ABSENT if isinstance(each, Leftover) else each.old_mode != ABSENT
+            if had and self.refuses(each):
+                self._restored.add(each.path)
+                self._above |= _folders(each.path)
+
+    def _in_the_way(self, path: str) -> bool:
+        """Tell whether a new file takes the place of a folder, or a folder that of a file, whose
+        removal is refused: a link in the place of ``specs`` would remove all specs."""
+        return path in self._above or not self._restored.isdisjoint(_folders(path))
 
     def _is_file(self, change: Change | Leftover) -> bool:
         return change.mode not in (ABSENT, GITLINK) and self._allowed(change)
@@ -130,6 +161,12 @@ class Screen:
 
 def _key(change: Change | Leftover) -> str:
     return change.id if isinstance(change, Change) else change.path
+
+
+def _folders(path: str) -> set[str]:
+    """``a/b/c`` -> ``a``, ``a/b``."""
+    parts = path.split("/")
+    return {"/".join(parts[:n]) for n in range(1, len(parts))}
 
 
 def _lines(names: Iterable[str]) -> bytes:

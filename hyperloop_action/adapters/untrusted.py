@@ -155,7 +155,7 @@ class _Places:
 
 
 def _reads_as(git_dir: Path, commit: str) -> bool:
-    """Tell, without git, whether HEAD plainly is at ``commit`` still. A lie costs the liar alone."""
+    """Tell, without git, whether HEAD plainly still is at ``commit``. A lie costs only the liar."""
     try:
         name = (git_dir / "HEAD").read_text(encoding="ascii").strip().removeprefix("ref: ")
         if ".." in name or not name.startswith("refs/heads/"):

@@ -24,7 +24,7 @@ from hyperloop_action.domain.orders import (
     encode,
 )
 from tests.git_world import Repo
-from tests.world.sessions import AGENT, PROTECTED, TRAILERS, Sessions
+from tests.world.sessions import AGENT, TRAILERS, Sessions
 
 CODE = {"specs/auth.md": "# Auth", "src/app.py": "one\ntwo\nthree"}
 
@@ -107,8 +107,8 @@ def test_author_and_date_of_a_commit_are_kept_and_its_signature_is_not(sessions:
         pytest.param(("verdict=fail",), Verdict.FAIL, id="says that it cannot"),
         pytest.param(("write=a:1", "verdict=fail"), Verdict.FAIL, id="changed, and says fail"),
         pytest.param(("write=a:1", "answer={"), ErrorKind.BAD_ANSWER, id="garbage"),
-        pytest.param(("write=a:1", "exit=3"), ErrorKind.CRASHED, id="exit code"),
-        pytest.param(("verdict=pass", "exit=3"), ErrorKind.CRASHED, id="answer and exit code"),
+        pytest.param(("write=a:1", "end=3"), ErrorKind.CRASHED, id="exit code"),
+        pytest.param(("verdict=pass", "end=3"), ErrorKind.CRASHED, id="answer and exit code"),
         pytest.param(("run=git commit -q --allow-empty -m x",), ErrorKind.NO_CHANGE, id="empty"),
     ],
 )
@@ -123,7 +123,7 @@ def test_an_implementer_passes_by_a_change_or_by_an_answer(
 
 
 def test_work_of_a_session_that_crashed_is_kept(sessions: Sessions) -> None:
-    done = sessions.do("write=a:1", "complain=out of luck", "exit=3")
+    done = sessions.do("write=a:1", "complain=out of luck", "end=3")
     name = AGENT[0]
     assert without_time(done.result) == Result(
         order="task-001-1",
@@ -170,7 +170,7 @@ def test_a_verifier_without_a_verdict_has_failed(
 
 
 def test_a_verifier_that_crashed_has_not_judged(sessions: Sessions) -> None:
-    result = sessions.do("verdict=fail", "exit=1", wants=Wants.VERDICT).result
+    result = sessions.do("verdict=fail", "end=1", wants=Wants.VERDICT).result
     assert (result.outcome, result.verdict) == ("error", None)
 
 
@@ -276,8 +276,8 @@ def test_a_clone_has_no_remote_and_no_hook(sessions: Sessions) -> None:
     hook.write_text("#!/bin/sh\ntouch ../../hooked\n")
     hook.chmod(0o755)
     done = sessions.do(
-        "write=a:1", "commit=x", "run=test -z \"$(git remote)\"", "run=test ! -e .git/hooks",
-        "run=test \"$(git branch --show-current)\" = hyperloop/task-001",
+        "write=a:1", "commit=x", 'run=test -z "$(git remote)"', "run=test ! -e .git/hooks",
+        'run=test "$(git branch --show-current)" = hyperloop/task-001',
     )  # fmt: skip
     assert done.result.outcome == "done"
 
@@ -476,15 +476,14 @@ print(result.outcome)
 """
 
 
-def start_worker(sessions: Sessions, *acts: str, **fields: object) -> tuple[
-    "subprocess.Popen[bytes]", Path
-]:  # fmt: skip
+def start_worker(sessions: Sessions, *acts: str) -> "tuple[subprocess.Popen[bytes], Path]":
     """``hyperloop work`` in a process of its own; returns once its agent has said ``ready``."""
-    order = sessions.order(*acts, "say=ready", "sleep=30", **fields)
+    order = sessions.order(*acts, "say=ready", "sleep=30")
     out = sessions.root / order.id
     out.mkdir(parents=True)
     (out / "given.json").write_bytes(encode(order))
-    argv = [sys.executable, "-c", DRIVER, out / "given.json", sessions.repo.path, out]
+    places = (out / "given.json", sessions.repo.path, out)
+    argv = [sys.executable, "-c", DRIVER, *map(str, places)]
     env = {**sessions.repo.env, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
     worker = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, start_new_session=True)
     transcript = out / "transcript.jsonl"
@@ -564,4 +563,3 @@ def test_what_a_session_needed_is_removed(sessions: Sessions) -> None:
     assert sorted(path.name for path in done.files.root.iterdir()) == [
         "order.json", "result.json", "transcript.jsonl", "work.bundle", "worker.json",
     ]  # fmt: skip
-    assert PROTECTED

@@ -2,8 +2,11 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from hyperloop_action.adapters import supervisor
 from hyperloop_action.adapters.agents.command import Command
@@ -26,29 +29,44 @@ class Sessions:
     root: Path
     count: int = 0
 
-    def order(self, *acts: str, wants: Wants = Wants.CHANGES, **fields: object) -> Order:
+    def order(
+        self,
+        *acts: str,
+        wants: Wants = Wants.CHANGES,
+        timeout_s: float = 20.0,
+        env: tuple[str, ...] = (),
+        **fields: str | float,
+    ) -> Order:
         self.count += 1
         base = self.repo.tip("main")
-        timeout = fields.pop("timeout_s", 20.0)
-        env = fields.pop("env", ())
-        defaults = {
-            "id": f"task-001-{self.count}",
-            "role": "verifier" if wants is Wants.VERDICT else "implementer",
-            "task": "task-001",
-            "title": "Add login",
-            "spec_ref": "specs/auth.md@abc",
-            "base": base,
-            "head": base,
-            "branch": "hyperloop/task-001",
-            "prompt": "Do it.",
-            "protected_paths": PROTECTED,
-        }
-        runtime = RuntimeSpec(name="command", command=(*AGENT, *acts), timeout_s=timeout, env=env)
-        return Order(wants=wants, runtime=runtime, **{**defaults, **fields})
+        runtime = RuntimeSpec(name="command", command=(*AGENT, *acts), timeout_s=timeout_s, env=env)
+        order = Order(
+            id=f"task-001-{self.count}",
+            role="verifier" if wants is Wants.VERDICT else "implementer",
+            wants=wants,
+            task="task-001",
+            title="Add login",
+            spec_ref="specs/auth.md@abc",
+            base=base,
+            head=base,
+            branch="hyperloop/task-001",
+            prompt="Do it.",
+            runtime=runtime,
+            protected_paths=PROTECTED,
+        )
+        return msgspec.structs.replace(order, **fields)
 
-    def do(self, *acts: str, **fields: object) -> "Done":
-        caller = {**self.repo.env, **fields.pop("caller", {})}
-        return self.run(self.order(*acts, **fields), caller)
+    def do(
+        self,
+        *acts: str,
+        caller: Mapping[str, str] | None = None,
+        wants: Wants = Wants.CHANGES,
+        timeout_s: float = 20.0,
+        env: tuple[str, ...] = (),
+        **fields: str | float,
+    ) -> "Done":
+        order = self.order(*acts, wants=wants, timeout_s=timeout_s, env=env, **fields)
+        return self.run(order, {**self.repo.env, **(caller or {})})
 
     def run(self, order: Order, caller: dict[str, str]) -> "Done":
         out = self.root / order.id

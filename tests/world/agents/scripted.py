@@ -11,108 +11,112 @@ import sys
 import time
 from pathlib import Path
 
+HOOKS = ("post-commit", "pre-commit", "reference-transaction", "post-index-change")
 
-def git(*args):
+
+def git(*args: str) -> None:
     subprocess.run(["git", *args], check=True, capture_output=True)
 
 
-def write(argument):
+def write(argument: str) -> None:
     path, _, text = argument.partition(":")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text + "\n")
 
 
-def remove(path):
+def remove(path: str) -> None:
     Path(path).unlink()
 
 
-def commit(message):
+def commit(message: str) -> None:
     git("add", "-A")
     git("commit", "-q", "-m", message)
 
 
-def commit_all_forced(message):
+def commit_all_forced(message: str) -> None:
     git("add", "-A", "-f")
     git("commit", "-q", "-m", message)
 
 
-def run(command):
+def run(command: str) -> None:
     subprocess.run(command, shell=True, check=True, capture_output=True)
 
 
-def answer(text):
+def answer(text: str) -> None:
     Path(os.environ["HYPERLOOP_RESULT_FILE"]).write_text(text)
 
 
-def verdict(word):
+def verdict(word: str) -> None:
     answer(json.dumps({"verdict": word, "detail": f"it is a {word}"}))
 
 
-def say(text):
-    print(text, flush=True)
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
-def complain(text):
-    print(text, file=sys.stderr, flush=True)
+def complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
-def say_variable(name):
-    print(f"the value is {os.environ[name]}", flush=True)
+def say_variable(name: str) -> None:
+    say(f"the value is {os.environ[name]}")
 
 
-def write_variable(argument):
+def write_variable(argument: str) -> None:
     path, _, name = argument.partition(":")
     Path(path).write_text(f"key = {os.environ[name]}\n")
 
 
-def say_environment(_):
-    print(json.dumps(dict(os.environ)), flush=True)
+def say_environment(_: str) -> None:
+    say(json.dumps(dict(os.environ)))
 
 
-def say_stdin(_):
-    print(json.dumps({"stdin": sys.stdin.read()}), flush=True)
+def say_stdin(_: str) -> None:
+    say(json.dumps({"stdin": sys.stdin.read()}))
 
 
-def say_files(_):
+def say_files(_: str) -> None:
     found = {
         name: Path(os.environ[name]).read_text()
         for name in ("HYPERLOOP_PROMPT_FILE", "HYPERLOOP_ORDER_FILE")
     }
-    print(json.dumps(found), flush=True)
+    say(json.dumps(found))
 
 
-def long_line(size):
+def long_line(size: str) -> None:
     sys.stdout.write("x" * int(size) + "\n")
     sys.stdout.flush()
 
 
-def sparse(argument):
+def sparse(argument: str) -> None:
     path, _, size = argument.partition(":")
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         file.truncate(int(size))
 
 
-def fifo(path):
+def fifo(path: str) -> None:
     os.mkfifo(path)
 
 
-def answer_fifo(_):
+def answer_fifo(_: str) -> None:
     os.mkfifo(os.environ["HYPERLOOP_RESULT_FILE"])
 
 
-def answer_link(target):
-    os.symlink(target, os.environ["HYPERLOOP_RESULT_FILE"])
+def answer_link(target: str) -> None:
+    Path(os.environ["HYPERLOOP_RESULT_FILE"]).symlink_to(target)
 
 
-def sleep(seconds):
+def sleep(seconds: str) -> None:
     time.sleep(float(seconds))
 
 
-def ignore_sigterm(_):
+def ignore_sigterm(_: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def daemon(path):
+def daemon(path: str) -> None:
     """Leave the process group, scrub the environment, and keep writing."""
     if os.fork():
         while not Path(path).exists():
@@ -128,19 +132,18 @@ def daemon(path):
         time.sleep(0.005)
 
 
-def plant(witness):
-    """Everything in ``.git`` that makes some git run a program, all of it pointing at one witness."""
+def plant(witness: str) -> None:
+    """Everything in ``.git`` that makes some git run a program; all of it touches ``witness``."""
     program = Path(".git/evil")
     program.write_text(f"#!/bin/sh\ntouch {witness}\ncat\n")
     program.chmod(0o755)
     full = str(program.resolve())
     Path(".git/hooks").mkdir(exist_ok=True)
-    names = "post-commit pre-commit reference-transaction post-checkout post-index-change".split()
-    for name in names:
+    for name in HOOKS:
         hook = Path(".git/hooks", name)
         hook.write_text(program.read_text())
         hook.chmod(0o755)
-    with open(".git/config", "a") as config:
+    with Path(".git/config").open("a") as config:
         config.write(
             f"[core]\n\thooksPath = {Path('.git/hooks').resolve()}\n\tfsmonitor = {full}\n"
             f"\tsshCommand = {full}\n\talternateRefsCommand = {full}\n"
@@ -153,19 +156,19 @@ def plant(witness):
     Path(".gitattributes").write_text("* filter=evil diff=evil merge=evil\n")
 
 
-def rename_clone_to_link(target):
+def rename_clone_to_link(target: str) -> None:
     here = Path.cwd()
     os.chdir("/")
     here.rename(here.with_name("elsewhere"))
     here.symlink_to(target)
 
 
-def git_to_link(target):
+def git_to_link(target: str) -> None:
     Path(".git").rename("../old-git")
     Path(".git").symlink_to(target)
 
 
-def exit(code):
+def end(code: str) -> None:
     sys.exit(int(code))
 
 
