@@ -98,7 +98,6 @@ class Settings(Keys, frozen=True, kw_only=True):
             max_spawn_attempts=self.max_spawn_attempts,
             max_spec_attempts=self.max_spec_attempts,
             backoff_s=self.poll_interval,
-            on_close=self.on_close,
             auto_merge=self.merge.auto_merge,
             merge_strategy=self.merge.strategy,
             delete_branch=self.merge.delete_branch,

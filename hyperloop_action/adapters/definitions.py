@@ -115,11 +115,14 @@ def _processes(stack: Stack, notices: list[str]) -> dict[str, Process]:
     wants = {name: _wants(stack.documents["Agent", name]) for name in stack.names("Agent")}
     processes = {}
     for name in stack.names("Process"):
-        process = read_process(
-            stack.documents["Process", name], wants, stack.problems, notices, name
-        )
-        if process is not None:
-            processes[name] = process
+        document = stack.documents["Process", name]
+        process = read_process(document, wants, stack.problems, notices, name)
+        if process is None:
+            continue
+        processes[name] = process
+        if process.hooks.after_reap:
+            what = "hooks are not supported yet by this version"
+            stack.problems.append(document.problem(("hooks",), what, hint="leave the key out"))
     return processes
 
 

@@ -143,7 +143,7 @@ class Keys(_Section, frozen=True):
         Seconds, Meta(description="seconds between two cycles, and the first back-off")
     ] = 30.0
     on_close: Annotated[
-        Literal["replan", "stop"], Meta(description="what closing a pull request means")
+        Literal["replan"], Meta(description="what closing a pull request means, once there are any")
     ] = "replan"
     merge: Merge = Merge()
     budget: Budget = Budget()

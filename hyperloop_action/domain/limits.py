@@ -22,7 +22,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_spec_attempts: int = 3
     backoff_s: float = 30.0
     max_lost: int = 10
-    on_close: Literal["replan", "stop"] = "replan"
     auto_merge: bool = True
     merge_strategy: Literal["squash", "merge", "rebase"] = "squash"
     delete_branch: bool = True

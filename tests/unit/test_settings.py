@@ -142,7 +142,7 @@ def test_what_is_not_a_word_for_the_key_names_the_variable(word: str) -> None:
     assert mistakes("", {"HYPERLOOP_MAX_WORKERS": word, "HYPERLOOP_ON_CLOSE": "replann"}) == [
         f'HYPERLOOP_MAX_WORKERS: max_workers: is "{word}"; expected a whole number of at least 1',
         (
-            'HYPERLOOP_ON_CLOSE: on_close: is "replann"; expected replan or stop'
+            'HYPERLOOP_ON_CLOSE: on_close: is "replann"; expected replan'
             " (did you mean replan?)"
         ),
     ]
@@ -166,7 +166,7 @@ MISTAKES = [
     ("poll_interval: 0", "poll_interval: is 0; expected a number from 1 to 86400"),
     (
         "on_close: close",
-        'on_close: is "close"; expected replan or stop',
+        'on_close: is "close"; expected replan',
     ),
     ("merge:", "merge: is empty; expected a mapping"),
     (
@@ -434,7 +434,6 @@ max_rebase_attempts: 5
 max_spawn_attempts: 6
 max_spec_attempts: 7
 poll_interval: 8
-on_close: stop
 merge: {auto_merge: false, strategy: rebase, delete_branch: false}
 budget: {max_usd_per_day: 9.5}
 branch_prefix: loop/
@@ -448,7 +447,6 @@ branch_prefix: loop/
         max_spec_attempts=7,
         backoff_s=8.0,
         max_lost=10,
-        on_close="stop",
         auto_merge=False,
         merge_strategy="rebase",
         delete_branch=False,
