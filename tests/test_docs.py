@@ -198,3 +198,15 @@ def test_five_minutes_work_by_their_steps_alone(tmp_path: Path, shell: dict[str,
     assert done.stdout.endswith("\nHELLO!\n")
     assert re.search(r"^ {4}Task-Ref: task-001$", done.stdout, re.MULTILINE)
     assert "1 of 1 specs synced" in done.stdout
+
+
+@pytest.mark.skipif(not (ROOT / ".venv/bin/hyperloop").exists(), reason="`make setup` makes .venv")
+def test_the_demo_holds_what_it_claims(tmp_path: Path, shell: dict[str, str]) -> None:
+    env = {**shell, "TMPDIR": str(tmp_path)}
+
+    argv = [str(ROOT / "scripts" / "demo"), "--clean"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "12 checks hold, 0 do not" in done.stdout
+    assert list(tmp_path.glob("hyperloop-demo.*")) == []
