@@ -118,7 +118,13 @@ class Workers(Protocol):
         ...
 
     def forget(self, orders: Iterable[str]) -> None:
-        """Their results are saved: free the space. An unknown order is no error."""
+        """Their results are saved: free the space, but keep what their agents said, redacted. An
+        unknown order is no error."""
+        ...
+
+    def transcripts(self, task: str) -> list[str]:
+        """Where the sessions of a task (``pm`` for plans) can be read that are over, oldest first;
+        as far as they ran on this machine."""
         ...
 
     def stop(self, orders: Iterable[str]) -> None:

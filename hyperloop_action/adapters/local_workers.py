@@ -28,6 +28,9 @@ from hyperloop_action.ports import WorkersSeen
 POLL_S = 0.1
 """How often the folders of live orders are looked at: no process, a few system calls."""
 
+MAX_TRANSCRIPTS = 500
+"""How many are kept; the oldest go first."""
+
 STARTING_S = 30.0
 """How long a worker may take from its order to its first word; its claimer may be dead by then."""
 
@@ -88,7 +91,13 @@ class LocalWorkers:
 
     def forget(self, orders: Iterable[str]) -> None:
         for order in orders:
-            shutil.rmtree(self._files(order).root, ignore_errors=True)
+            files = self._files(order)
+            if files.transcript.exists():
+                self._transcripts.mkdir(exist_ok=True)
+                files.transcript.replace(self._transcripts / f"{order}.jsonl")
+            shutil.rmtree(files.root, ignore_errors=True)
+        for old in self._kept()[:-MAX_TRANSCRIPTS]:
+            old.unlink(missing_ok=True)
 
     def stop(self, orders: Iterable[str]) -> None:
         for order in orders:
@@ -98,6 +107,17 @@ class LocalWorkers:
 
     def last_words(self, order: str) -> str:
         return last_line(self._files(order).transcript)
+
+    def transcripts(self, task: str) -> list[str]:
+        return [str(path) for path in self._kept() if path.stem.rpartition("-")[0] == task]
+
+    @property
+    def _transcripts(self) -> Path:
+        return self.root / "transcripts"
+
+    def _kept(self) -> list[Path]:
+        """What agents said in sessions that are over, oldest first."""
+        return sorted(self._transcripts.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
 
     def _files(self, order: str) -> SessionFiles:
         return SessionFiles(self.root / order)
