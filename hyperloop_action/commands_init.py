@@ -12,6 +12,7 @@ from hyperloop_action.scaffold import (
     top_of,
 )
 from hyperloop_action.settings import CONFIG_FILE, Settings
+from hyperloop_action.views import count
 
 
 def init(call: Call) -> int:
@@ -42,8 +43,8 @@ def _next_steps(call: Call, top: Path, settings: Settings, made: list[Made]) -> 
         steps = [_commit(settings), _RUN]
     else:
         steps = [_RUN]
-    named = f"{len(ready)} of {len(on_disk)} specs are committed on {settings.base_branch}."
-    head = [named, ""] if on_disk else []
+    found = f"{count(len(on_disk), 'spec')} below {settings.specs_dir}/"
+    head = [f"{found}, {len(ready)} committed on {settings.base_branch}.", ""] if on_disk else []
     return [*head, "Next:", *(f"  {n}. {step}" for n, step in enumerate(steps, start=1))]
 
 

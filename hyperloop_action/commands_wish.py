@@ -30,10 +30,9 @@ def approve_task(call: Call, name: str) -> int:
         return approve(state, _open_task(app, state, name), by, app.ports.now())
 
     granted = _grant(app, wish)
-    if granted.facts:
-        return _tell(call, granted)
-    call.screen.show(f"{name} is approved already; the next cycle goes on: hyperloop run")
-    return 0
+    if not granted.facts:
+        call.screen.show(f"{find_task(granted.state, name)} is approved already")
+    return _tell(call, granted)
 
 
 def cancel_task(call: Call, name: str, why: str) -> int:

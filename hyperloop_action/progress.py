@@ -29,6 +29,8 @@ REPEAT_AFTER = timedelta(minutes=5)
 MOST_NAMED = 5
 """Sessions or tasks that one line names."""
 
+HOW_TO_STOP = "Ctrl-C stops them and keeps their work"
+
 STYLES: dict[Level, str] = {"debug": "dim", "info": "", "warning": "yellow", "error": "red"}
 
 
@@ -144,7 +146,7 @@ class LiveProgress:
     def __enter__(self) -> Self:
         self._live = Live(
             console=self.console,
-            get_renderable=self._table,
+            get_renderable=self.table,
             refresh_per_second=2,
             transient=True,
             redirect_stdout=False,
@@ -163,8 +165,7 @@ class LiveProgress:
 
     def waiting(self, outlook: Outlook, until: datetime | None) -> None:
         self.roster.keep(outlook.live)
-        words = waiting_words(outlook, until, self.roster)
-        self._below = "Ctrl-C stops them and keeps their work" if outlook.live else words
+        self._below = HOW_TO_STOP if outlook.live else waiting_words(outlook, until, self.roster)
 
     def stopping(self, orders: Iterable[str]) -> None:
         self._below = stopping_words(orders)
@@ -174,20 +175,23 @@ class LiveProgress:
 
     def _print(self, level: Level, line: str) -> None:
         if passes(level, self.level):
-            at = Text(f"{_clock(self.now())} ", style="dim")
-            self.console.print(at + Text(clean(" ".join(line.split())), style=STYLES[level]))
+            said = clean(" ".join(line.split()))
+            at = f"{_clock(self.now())} "
+            self.console.print(Text.assemble((at, "dim"), (said, STYLES[level])))
 
-    def _table(self) -> Group:
+    def table(self) -> Group:
+        """Who works now: drawn again and again while the loop waits."""
         drawn = Table.grid(padding=(0, 2, 0, 0))
         for style in ("bold", "cyan", "", "dim", ""):
             drawn.add_column(style=style, no_wrap=True, overflow="ellipsis")
         for running in tuple(self.roster.running.values()):
             drawn.add_row(*self._row(running))
-        return Group(drawn, Text(self._below, style="dim", no_wrap=True, overflow="ellipsis"))
+        below = "" if self._below == HOW_TO_STOP and not self.roster.running else self._below
+        return Group(drawn, Text(below, style="dim", no_wrap=True, overflow="ellipsis"))
 
     def _row(self, running: Running) -> list[Text]:
         age = span((self.now() - running.since).total_seconds()) if running.since else ""
-        number = f"round {running.round}" if running.subject != running.role else ""
+        number = f"round {running.round}" if running.round else ""
         said = clean(" ".join(self.last_words(running.order).split()))
         return [Text(word) for word in (running.subject, running.role, number, age, said)]
 

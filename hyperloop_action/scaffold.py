@@ -11,6 +11,7 @@ from hyperloop_action.settings import CONFIG_FILE
 
 CONFIG = """\
 # Settings of hyperloop. Every key may be left out: `hyperloop config show` tells what holds now.
+
 {base_branch}
 # process: reviewed                   # wait for `hyperloop approve TASK` before each merge
 # max_workers: 6                      # how many agents work at a time
@@ -39,11 +40,7 @@ def top_of(path: Path) -> Path:
         if (folder / ".git").exists():
             return folder
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
-            raise UsageError(
-                f"{folder} is a bare repository",
-                expected="a working tree",
-                hint="init a clone of it",
-            )
+            raise UsageError(f"{folder} is a bare repository", hint="run init in a clone of it")
     raise UsageError(
         f"{path} is not in a git repository", hint="run `git init` first, then `hyperloop init`"
     )

@@ -116,7 +116,7 @@ class SpecPage:
             "status": Text.assemble((word, STYLES.get(word, "")), why),
             "version": f"commit {entry.commit[:12]}, blob {entry.blob[:12]}",
             "last synced": f"blob {entry.synced_blob[:12]}" if entry.synced_blob else "never",
-            "plans": f"{count(entry.attempts, 'attempt')} at this version, {entry.plan} in all",
+            "plans": _plans(entry),
             "tasks": progress_of(self.path, entry, self.state),
             "cost": cost_words(usage, sum(task.sessions for task in self.tasks)),
         }
@@ -143,7 +143,7 @@ def cost_words(usage: Usage, sessions: int) -> str:
         else "",
         span(usage.duration_s),
     ]
-    return f"{', '.join(part for part in parts if part)} in {count(sessions, 'session')}"
+    return f"{count(sessions, 'session')}: {', '.join(part for part in parts if part)}"
 
 
 def error_words(error: SessionError) -> str:
@@ -179,6 +179,11 @@ def _drawn(steps: tuple[Step, ...], prefix: tuple[int, ...], here: tuple[int, ..
         else:
             parts.append(Text(step.name, style="dim" if here and at < here else ""))
     return Text(" > ").join(parts)
+
+
+def _plans(entry: SpecEntry) -> str:
+    tried = f", {count(entry.attempts, 'attempt')} at this version" if entry.attempts else ""
+    return f"{entry.plan} in all{tried}"
 
 
 def _status(task: Task) -> Text:

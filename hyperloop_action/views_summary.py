@@ -1,5 +1,6 @@
 """How things stand when ``run``, ``reconcile`` or ``watch`` ends, and what a person can do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich.console import Group
@@ -8,7 +9,7 @@ from rich.text import Text
 
 from hyperloop_action.cycle import Cycle
 from hyperloop_action.domain.facts import TaskMerged
-from hyperloop_action.domain.model import Phase, SpecStatus, State, Task
+from hyperloop_action.domain.model import SpecStatus, State
 from hyperloop_action.loop import Summary
 from hyperloop_action.screen import clean
 from hyperloop_action.views import count, dollars
@@ -59,7 +60,7 @@ class Ending:
             return f"There is no spec below {self.specs_dir}/ on {self.base_branch}."
         merged = self._merged()
         parts = [
-            f"{done} of {count(every, 'spec')} synced",
+            f"{done} of {every} specs synced",
             f"{count(len(merged), 'task')} merged" if merged else "",
             dollars(self.summary.cost_usd),
         ]
@@ -78,19 +79,14 @@ class Ending:
         for path, entry in sorted(self.state.specs.items()):
             if entry.status is SpecStatus.FAILED:
                 rows += [(path, f"failed: {entry.reason}"), ("", _FAILED.format(path))]
-        for task in self._open():
-            if task.phase is Phase.WAITING and task.approval is None:
-                rows.append((task.id, task.reason))
-        return rows
+        return rows + _tasks_of(self.summary.outlook.attention)
 
     def _others(self) -> list[tuple[str, str]]:
-        tasks = [task for task in self._open() if task.phase is not Phase.WAITING]
-        rows = [(task.id, task.reason) for task in tasks[:MOST_TASKS] if task.reason]
-        more = len(tasks) - MOST_TASKS
-        return [*rows, ("", f"and {more} more: hyperloop get tasks")] if more > 0 else rows
-
-    def _open(self) -> list[Task]:
-        return sorted((t for t in self.state.tasks.values() if t.open), key=lambda t: t.number)
+        outlook = self.summary.outlook
+        rows = _tasks_of(one for one in outlook.waiting if one not in outlook.attention)
+        more = len(rows) - MOST_TASKS
+        last = [("", f"and {more} more: hyperloop get tasks")] if more > 0 else []
+        return rows[:MOST_TASKS] + last
 
     def _next(self, wanted: bool) -> str:  # noqa: FBT001  # one caller, one meaning
         if not self.state.specs:
@@ -129,6 +125,12 @@ class Preview:
             return Group(Text("Nothing to do."))
         head = Text("This is what a cycle would do now; nothing is written or started:")
         return Group(head, *(Text(clean(f"  {' '.join(line.split())}")) for line in lines))
+
+
+def _tasks_of(said: Iterable[str]) -> list[tuple[str, str]]:
+    """``task-001 waits for ...`` as name and words; what is said of specs is not among them."""
+    pairs = (one.partition(" ") for one in said if one.startswith("task-"))
+    return [(name, words) for name, _, words in pairs]
 
 
 def _pairs(rows: list[tuple[str, str]]) -> Table:

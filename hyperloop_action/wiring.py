@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
-from typing import TextIO
 
 from hyperloop_action.adapters import processes, supervisor
 from hyperloop_action.adapters.agents import RUNTIMES
@@ -22,7 +21,6 @@ from hyperloop_action.adapters.git_environment import environment
 from hyperloop_action.adapters.local_forge import LocalForge
 from hyperloop_action.adapters.local_workers import LocalWorkers
 from hyperloop_action.adapters.prompts import TemplatePrompts, problems_of
-from hyperloop_action.adapters.sinks import Log
 from hyperloop_action.adapters.sinks import Log
 from hyperloop_action.adapters.state_branch import StateBranch
 from hyperloop_action.adapters.state_store import BranchStateStore

@@ -72,7 +72,7 @@ def cancel(state: State, task: Task, by: str, why: str = "") -> Granted:
     if task.phase in (Phase.COMPLETE, Phase.CANCELLED):
         raise UsageError(f"{task.id} cannot be cancelled: {stands(task)}", hint=_look(task))
     reason = f"cancelled by {by}" + (f": {why}" if why else "")
-    facts: list[Fact] = [TaskCancelled(task.id, reason)]
+    facts: list[Fact] = [TaskCancelled(task.id, f"{why} ({by})" if why else f"{by} said so")]
     ended = replace(move(task, Trigger.CANCELLED), reason=reason, not_before=None, approval=None)
     state, entry = _with_task(state, ended), state.specs.get(task.spec)
     if entry and _is_current(task, entry) and entry.status in _UNPLANNED:

@@ -100,7 +100,7 @@ class TestCancel:
             SpecStatus.FAILED, reason=f"task-001 was {reason}"
         )
         assert granted.facts == (
-            TaskCancelled("task-001", reason),
+            TaskCancelled("task-001", "the wrong idea (Ada)"),
             SpecFailed(SPEC, f"task-001 was {reason}"),
         )
 
@@ -119,7 +119,7 @@ class TestCancel:
         granted = cancel(make_state(task, specs={SPEC: entry}), task, "Ada")
 
         assert granted.state.specs == {SPEC: entry}
-        assert granted.facts == (TaskCancelled("task-001", "cancelled by Ada"),)
+        assert granted.facts == (TaskCancelled("task-001", "Ada said so"),)
 
     @pytest.mark.parametrize(
         ("phase", "said"),
