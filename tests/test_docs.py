@@ -94,6 +94,15 @@ def test_readme_names_the_keys_that_are_refused_for_now() -> None:
     assert {dotted(path).removesuffix(".type") for path in NOT_YET} == named
 
 
+def test_readme_has_a_row_for_every_command() -> None:
+    argv = [sys.executable, "-m", "hyperloop_action", "--help"]
+    told = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"^  (\w+)", told.partition("Commands:\n")[2], re.MULTILINE)
+
+    named = {words[0].split()[1] for words in rows("Commands") if words[0].startswith("hyperloop ")}
+    assert named == set(commands)
+
+
 def test_readme_tells_every_exit_code() -> None:
     told = {int(code) for code, *_ in rows("Commands") if code.isdecimal()}
     raised = {

@@ -91,9 +91,10 @@ def implement(session: Session) -> Answer:
     section = _section(session)
     files = section.files(session.order.round)
     if not files:
+        spec = (session.order.spec_ref or "").rpartition("@")[0]
         raise UsageError(
-            f"{session.order.spec_ref} has no fenced block with file=... under {section.title!r}",
-            hint="the example agent only copies files that a spec writes out; use a real agent",
+            f"{spec} writes out no file under {section.title!r}",
+            hint="the example agent only copies files out of specs: use a real agent for this one",
         )
     for name, text in files.items():
         path = session.path(name)
