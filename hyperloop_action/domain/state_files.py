@@ -8,7 +8,6 @@ is a :class:`ConfigError` that names file, line and what was expected; it is nev
 import re
 from collections.abc import Callable, Mapping
 
-import msgspec
 import yaml
 from msgspec.structs import replace
 
@@ -26,6 +25,7 @@ from hyperloop_action.domain.model import (
     Task,
     number_of,
 )
+from hyperloop_action.domain.plain import dump, plain
 from hyperloop_action.errors import ConfigError, Problem, UsageError
 
 SCHEMA = 1
@@ -39,7 +39,6 @@ MIGRATIONS: Migrations = {}
 
 _TASK_ID = re.compile(r"task-\d+")
 _FIRST_KEYS = ("id", "title", "spec_ref", "status", "phase", "deps", "round", "branch", "pr")
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def load_state(files: Files, where: str, migrations: Migrations | None = None) -> State:
@@ -67,11 +66,11 @@ def changes(before: State, after: State) -> dict[str, bytes | None]:
     for name, task in after.archived.items():
         _archive(task, after.reviews.get(name, ()), changed)
     if before.specs != after.specs:
-        changed["specs.yaml"] = _dump(
-            {path: _plain(after.specs[path]) for path in sorted(after.specs)}
+        changed["specs.yaml"] = dump(
+            {path: plain(after.specs[path]) for path in sorted(after.specs)}
         )
     if before.meta != after.meta or changed:
-        changed["state.yaml"] = _dump(_plain(after.meta, keep=("schema", "cycle", "next_task")))
+        changed["state.yaml"] = dump(plain(after.meta, keep=("schema", "cycle", "next_task")))
         changed["README.md"] = render_board(after).encode()
     return changed
 
@@ -85,17 +84,17 @@ def touched_tasks(changed: Mapping[str, bytes | None]) -> list[str]:
 
 
 def encode_task(task: Task) -> bytes:
-    plain = _plain(task, keep=_FIRST_KEYS)
-    description = plain.pop("description", "")
-    plain["status"] = task.status.value
-    ordered = {key: plain.pop(key) for key in _FIRST_KEYS} | plain
-    return b"---\n" + _dump(ordered) + b"---\n\n" + f"{description}\n".encode()
+    fields = plain(task, keep=_FIRST_KEYS)
+    description = fields.pop("description", "")
+    fields["status"] = task.status.value
+    ordered = {key: fields.pop(key) for key in _FIRST_KEYS} | fields
+    return b"---\n" + dump(ordered) + b"---\n\n" + f"{description}\n".encode()
 
 
 def encode_review(review: Review) -> bytes:
-    plain = _plain(review, keep=("task_id", "round", "role", "verdict", "seq"))
-    findings = plain.pop("findings", "")
-    return b"---\n" + _dump(plain) + b"---\n\n" + f"{findings}\n".encode()
+    fields = plain(review, keep=("task_id", "round", "role", "verdict", "seq"))
+    findings = fields.pop("findings", "")
+    return b"---\n" + dump(fields) + b"---\n\n" + f"{findings}\n".encode()
 
 
 def decode_task(content: bytes, path: str, source: str, problems: list[Problem]) -> Task | None:
@@ -142,7 +141,8 @@ def _as_a_person_wants(
     if wanted in (Status.COMPLETE, Status.FAILED, Status.CANCELLED):
         return replace(task, phase=Phase(wanted.value), worker=None, reason="set by hand")
     if task.phase in FINAL:
-        return replace(task, phase=Phase.QUEUED, attempts=0, lost=0, not_before=None, reason="")
+        fresh = replace(task, attempts=0, lost=0, conflicts=0, not_before=None, reason="")
+        return replace(fresh, phase=Phase.QUEUED)
     return task
 
 
@@ -262,33 +262,3 @@ def _encoded(task: Task | None) -> bytes | None:
 
 def _is(path: str, folder: str) -> bool:
     return path.startswith(folder) and path.endswith(".md")
-
-
-def _plain(value: msgspec.Struct, keep: tuple[str, ...] = ()) -> dict[str, object]:
-    """As plain values without the fields that still have their default, save those in ``keep``."""
-    plain: dict[str, object] = msgspec.to_builtins(value)
-    defaults = {f.name: _default(f) for f in msgspec.structs.fields(value)}
-    return {
-        key: item
-        for key, item in plain.items()
-        if key in keep or getattr(value, key) != defaults[key]
-    }
-
-
-def _default(field: msgspec.structs.FieldInfo) -> object:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return field.default
-
-
-def _dump(value: object) -> bytes:
-    text = yaml.dump(
-        value,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=None,
-        width=10_000,
-        encoding="utf-8",
-    )
-    return bytes(text)
