@@ -66,6 +66,12 @@ def _prompt_of(agent: AgentDefinition, names: dict[str, object]) -> str:
     return render_prompt(agent.prompt, names, where=where).strip()
 
 
+MAX_CHANGED_LINES = 2_000
+"""What a difference may span: beyond it takes minutes to compute, and says less than the text."""
+
+TOO_LONG = f"(It is not shown: it spans more than {MAX_CHANGED_LINES} lines.)"
+
+
 @dataclass(frozen=True, slots=True)
 class _SpecValues:
     path: str
@@ -91,10 +97,17 @@ def _spec_values(spec: SpecBrief) -> _SpecValues:
 
 def difference(before: str, after: str, path: str) -> str:
     """A unified diff, without a line ending at its end; empty when nothing changed."""
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm=""
-    )
-    return "\n".join(lines)
+    old, new = before.splitlines(), after.splitlines()
+    if max(len(old), len(new)) - _alike(old, new) > MAX_CHANGED_LINES:
+        return TOO_LONG
+    return "\n".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
+
+
+def _alike(old: list[str], new: list[str]) -> int:
+    """How many lines both have at their beginning and their end."""
+    most = min(len(old), len(new))
+    head = next((i for i in range(most) if old[i] != new[i]), most)
+    return head + next((i for i in range(most - head) if old[-1 - i] != new[-1 - i]), most - head)
 
 
 def _told(task: Task) -> str:

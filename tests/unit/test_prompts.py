@@ -10,7 +10,14 @@ import yaml
 from msgspec.structs import replace as changed
 
 import hyperloop_action
-from hyperloop_action.adapters.prompts import HISTORY_BUDGET, TemplatePrompts, problems_of
+from hyperloop_action.adapters.prompts import (
+    HISTORY_BUDGET,
+    MAX_CHANGED_LINES,
+    TOO_LONG,
+    TemplatePrompts,
+    difference,
+    problems_of,
+)
 from hyperloop_action.domain.agents import AgentDefinition
 from hyperloop_action.domain.briefing import Briefing, SpecBrief
 from hyperloop_action.domain.model import Phase, Review, Task
@@ -263,6 +270,17 @@ def test_a_long_history_does_not_fill_the_prompt() -> None:
 
     assert "8" * 5_000 in text
     assert HISTORY_BUDGET < len(text) < HISTORY_BUDGET + 8_000
+
+
+def test_a_difference_that_nobody_could_read_is_not_computed() -> None:
+    lines = [f"line {number}" for number in range(12_000)]
+    few = [*lines[:6_000], "new", *lines[6_001:]]
+    many = [f"{line}!" for line in lines[: MAX_CHANGED_LINES + 1]] + lines[MAX_CHANGED_LINES + 1 :]
+    text = "\n".join(lines)
+
+    assert "-line 6000\n+new" in difference(text, "\n".join(few), "specs/a.md")
+    assert difference(text, "\n".join(many), "specs/a.md") == TOO_LONG
+    assert difference(text, text, "specs/a.md") == ""
 
 
 def _example(text: str) -> bytes:
