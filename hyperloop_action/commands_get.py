@@ -3,7 +3,7 @@
 import re
 
 from hyperloop_action.call import Call, Opened
-from hyperloop_action.domain.model import Review, State, Task, task_id
+from hyperloop_action.domain.model import Review, State, Task
 from hyperloop_action.domain.process import Process
 from hyperloop_action.domain.wishes import find_spec, find_task
 from hyperloop_action.errors import HyperloopError, UsageError
@@ -119,12 +119,7 @@ def _task(app: Opened, state: State, name: str) -> tuple[Task, tuple[Review, ...
 
 
 def _tasks(app: Opened, state: State, *, every: bool) -> list[Task]:
-    tasks = list(state.tasks.values())
-    if not every:
-        return tasks
-    names = (task_id(number) for number in range(1, state.meta.next_task))
-    archived = (app.ports.state.finished(name) for name in names if name not in state.tasks)
-    return tasks + [found[0] for found in archived if found]
+    return [*(app.ports.state.archive() if every else ()), *state.tasks.values()]
 
 
 def _process(app: Opened) -> Process | None:

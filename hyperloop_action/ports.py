@@ -73,6 +73,10 @@ class StateStore(Protocol):
         """A task that was archived, for people who ask about it; no cycle does."""
         ...
 
+    def archive(self) -> list[Task]:
+        """All that were archived, oldest first; for people, as above."""
+        ...
+
 
 class Repository(Protocol):
     """Trunk and the task branches."""

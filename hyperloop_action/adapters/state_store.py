@@ -4,8 +4,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 
-from hyperloop_action.adapters.state_branch import StateBranch
+from hyperloop_action.adapters.state_branch import ARCHIVE, StateBranch
 from hyperloop_action.domain.commits import LoggedCommit, RefMove
 from hyperloop_action.domain.model import Review, State, Task
 from hyperloop_action.domain.state_files import (
@@ -69,6 +70,18 @@ class BranchStateStore:
             raise ConfigError(problems)
         read = sorted((r for r in reviews if r), key=lambda review: review.seq)
         return (task, tuple(read)) if task else None
+
+    def archive(self) -> list[Task]:
+        files = self.branch.read_folder(ARCHIVE)
+        problems: list[Problem] = []
+        tasks = [
+            decode_task(content, f"{PurePath(path).parent.name}.md", where, problems)
+            for path, content in files.items()
+            if path.endswith("/task.md") and (where := f"{self.branch.branch}:{path}")
+        ]
+        if problems:
+            raise ConfigError(problems)
+        return sorted((task for task in tasks if task), key=lambda task: task.number)
 
     def _message(
         self, subject: str, lines: Iterable[str], before: State, after: State, tasks: list[str]

@@ -18,7 +18,7 @@ class MemoryStateStore:
 
     state: State = field(default_factory=State)
     commits: list[LoggedCommit] = field(default_factory=list)
-    archive: dict[str, tuple[Task, tuple[Review, ...]]] = field(default_factory=dict)
+    archived: dict[str, tuple[Task, tuple[Review, ...]]] = field(default_factory=dict)
     foreign: list[State] = field(default_factory=list)
     moves: list[RefMove] = field(default_factory=list)
     now: datetime = NOW
@@ -57,7 +57,10 @@ class MemoryStateStore:
         return found[:limit]
 
     def finished(self, task_id: str) -> tuple[Task, tuple[Review, ...]] | None:
-        return self.archive.get(task_id)
+        return self.archived.get(task_id)
+
+    def archive(self) -> list[Task]:
+        return sorted((task for task, _ in self.archived.values()), key=lambda task: task.number)
 
     def _commit(self, after: State, subject: str, lines: Iterable[str]) -> None:
         touched = [name for name in after.tasks if after.tasks[name] != self.state.tasks.get(name)]

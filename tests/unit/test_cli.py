@@ -69,7 +69,7 @@ class TestGet:
 
     def test_tasks_of_the_archive_are_there_when_all_are_asked_for(self) -> None:
         state, old = make_state(make_task(2, sessions=1)), make_task(1, Phase.COMPLETE, (2,))
-        app = app_with(state, archive={"task-001": (old, ())})
+        app = app_with(state, archived={"task-001": (old, ())})
 
         listed = json.loads(type_(app, "get", "tasks", "--all", "-o", "json").stdout)
 
@@ -181,7 +181,7 @@ class TestDescribe:
 
     def test_a_task_of_the_archive_is_told_too(self) -> None:
         old = make_task(1, Phase.COMPLETE, (2,), head=None)
-        app = app_with(make_state(make_task(2)), archive={"task-001": (old, ())})
+        app = app_with(make_state(make_task(2)), archived={"task-001": (old, ())})
 
         assert type_(app, "describe", "task", "task-001").stdout == (
             "task-001  Log in with a password\n"
@@ -307,7 +307,7 @@ class TestDecide:
 
     def test_an_archived_task_explains_what_can_be_done(self) -> None:
         old = make_task(1, Phase.COMPLETE, (2,))
-        app = app_with(make_state(make_task(2)), archive={"task-001": (old, ())})
+        app = app_with(make_state(make_task(2)), archived={"task-001": (old, ())})
 
         assert type_(app, "retry", "1").stderr == (
             "error: task-001 is archived: it is complete, its work is merged\n"
