@@ -1,4 +1,4 @@
-"""What one cycle costs, by the number of open and of archived tasks. ``python bench/cycle.py``
+"""What one cycle costs, by the number of open and archived tasks: ``python -m bench.cycle``.
 
 For each size a bare remote and a clone of it are made, then measured: the first look of a fresh
 clone (bytes fetched), an idle cycle, and a cycle in which every task gets a verdict and moves on.
@@ -8,13 +8,15 @@ Counts are exact; seconds are the median of a few runs and depend on the machine
 import argparse
 import os
 import statistics
-import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from hyperloop_action.adapters import proc
 from hyperloop_action.adapters.git import Git, open_repository
@@ -80,11 +82,16 @@ class Answering:
         return WorkersSeen(answer, frozenset(), frozenset())
 
     def start(self, order: Order) -> None: ...
-    def wait(self, orders: Iterable[str], until: datetime | None, *, every: bool = False) -> None: ...
+    def wait(
+        self, orders: Iterable[str], until: datetime | None, *, every: bool = False
+    ) -> None: ...
     def forget(self, orders: Iterable[str]) -> None: ...
     def stop(self, orders: Iterable[str]) -> None: ...
     def last_words(self, order: str) -> str:
         return ""
+
+    def transcripts(self, task: str) -> list[str]:
+        return []
 
 
 class NoPrompts:
@@ -92,7 +99,7 @@ class NoPrompts:
         return "prompt"
 
 
-def task(number: int, spec: SpecEntry, *, working: bool) -> Task:
+def task(number: int, spec: SpecEntry, head: str, *, working: bool) -> Task:
     name = task_id(number)
     worker = Worker(
         order=f"{name}-2", role="verifier", wants=Wants.VERDICT, runtime="command", run="local",
@@ -109,23 +116,20 @@ def task(number: int, spec: SpecEntry, *, working: bool) -> Task:
         position=(0, 1) if working else (1,),
         process=PROCESS.name,
         base=spec.commit,
+        head=head,
         worker=worker if working else None,
         sessions=2,
-        reason="" if working else "waits at gate human (label): look at "
+        reason=""
+        if working
+        else "waits at gate human (label): look at "
         f"hyperloop/{name}, then `hyperloop approve {name}`",
         description="What has to be done, in a few lines.\n" * 5,
     )
 
 
-def archived(number: int, spec: SpecEntry) -> tuple[str, bytes]:
-    done = replace_phase(task(number, spec, working=False))
+def archived(number: int, spec: SpecEntry, head: str) -> tuple[str, bytes]:
+    done = replace(task(number, spec, head, working=False), phase=Phase.COMPLETE, reason="")
     return f"{archive_path(done.id)}task.md", encode_task(done)
-
-
-def replace_phase(done: Task) -> Task:
-    from msgspec.structs import replace as with_  # noqa: PLC0415 - only while a bench is set up
-
-    return with_(done, phase=Phase.COMPLETE, reason="")
 
 
 def build(folder: Path, open_tasks: int, finished: int, *, working: bool) -> Path:
@@ -139,16 +143,27 @@ def build(folder: Path, open_tasks: int, finished: int, *, working: bool) -> Pat
     git = Git(clone, ENV, clone / ".git", "origin")
     trunk = commit_changes(git, None, {"specs/product.md": b"# Product\n"}, "spec", NOW)
     blob = git.run("rev-parse", f"{trunk}:specs/product.md").text
-    spec = SpecEntry(blob=blob, commit=str(trunk), status=SpecStatus.RECONCILING, attempts=1, plan=1)
-    tasks = {t.id: t for n in range(1, open_tasks + 1) if (t := task(n, spec, working=working))}
+    spec = SpecEntry(
+        blob=blob, commit=str(trunk), status=SpecStatus.RECONCILING, attempts=1, plan=1
+    )
+    head = str(commit_changes(git, trunk, {"part.py": b"print()\n"}, "work", NOW))
+    numbers = range(1, open_tasks + 1)
+    tasks = {task_id(n): task(n, spec, head, working=working) for n in numbers}
     meta = Meta(cycle=1, next_task=open_tasks + finished + 1)
     files = dict(changes(State(), State(meta=meta, specs={"specs/product.md": spec}, tasks=tasks)))
-    files |= dict(archived(open_tasks + n, spec) for n in range(1, finished + 1))
+    files |= dict(archived(open_tasks + n, spec, head) for n in range(1, finished + 1))
     state = commit_changes(git, None, files, "cycle 1: bench", NOW)
-    git.run("push", "-q", "origin", f"{trunk}:refs/heads/main", f"{state}:refs/heads/hyperloop-state")
+    git.run("push", "-q", "origin", f"{trunk}:refs/heads/main", f"{head}:refs/heads/part")
+    git.run("push", "-q", "origin", f"{state}:refs/heads/hyperloop-state")
+    branches = "".join(f"create refs/heads/{t.branch} {head}\n" for t in tasks.values())
+    proc.run(["git", "update-ref", "--stdin"], cwd=remote, env=ENV, stdin=branches.encode())
     git.run("checkout", "-q", "-B", "main", str(trunk))
     fresh = folder / "fresh"
-    proc.run(["git", "clone", "-q", "--single-branch", f"file://{remote}", str(fresh)], cwd=folder, env=ENV)
+    proc.run(
+        ["git", "clone", "-q", "--single-branch", f"file://{remote}", str(fresh)],
+        cwd=folder,
+        env=ENV,
+    )
     return fresh
 
 
@@ -176,38 +191,59 @@ def engine(clone: Path, verdict: Verdict | None) -> tuple[Ports, Rules]:
 
 @dataclass(frozen=True)
 class Cost:
+    """What one cycle took: git processes, bytes that came into the clone, seconds, and whether it
+    wrote."""
+
     git: int
+    fetched: int
     seconds: float
-    commit: bool
+    wrote: bool
 
 
-def measured(action: Callable[[], bool]) -> Cost:
-    before, began = proc.started["git"], time.perf_counter()
+def measured(clone: Path, action: Callable[[], bool]) -> Cost:
+    stored, before, began = packed_bytes(clone), proc.started["git"], time.perf_counter()
     wrote = action()
-    return Cost(proc.started["git"] - before, time.perf_counter() - began, wrote)
+    seconds = time.perf_counter() - began
+    git = proc.started["git"] - before
+    return Cost(git, 0 if wrote else packed_bytes(clone) - stored, seconds, wrote)
 
 
-def stored_bytes(clone: Path) -> int:
+def packed_bytes(clone: Path) -> int:
+    """All objects of the clone; what a cycle wrote itself is not fetched, so it is not asked."""
     return sum(f.stat().st_size for f in (clone / ".git/objects").rglob("*") if f.is_file())
+
+
+def run_first_look(ports: Ports) -> None:
+    """What a fresh clone fetches once is measured apart."""
+    ports.repository.observe(ports.state.load().state)
+
+
+def version_ms(runs: int) -> float:
+    """What it takes to start the command, in milliseconds."""
+    words = [sys.executable, "-m", "hyperloop_action", "--version"]
+    env = {"PATH": os.environ["PATH"]}
+    return statistics.median(
+        proc.run(words, cwd=Path(__file__).parents[1], env=env).duration_s * 1000
+        for _ in range(runs)
+    )
 
 
 def row(open_tasks: int, finished: int, runs: int) -> str:
     with tempfile.TemporaryDirectory() as name:
         clone = build(Path(name), open_tasks, finished, working=False)
         ports, rules = engine(clone, None)
-        before = stored_bytes(clone)
-        run_cycle(ports, rules)
-        fetched = stored_bytes(clone) - before
-        idle = [measured(lambda: bool(run_cycle(ports, rules).commit)) for _ in range(runs)]
+        first = measured(clone, lambda: bool(run_cycle(ports, rules).commit))
+        idle = [measured(clone, lambda: bool(run_cycle(ports, rules).commit)) for _ in range(runs)]
     with tempfile.TemporaryDirectory() as name:
         clone = build(Path(name), open_tasks, finished, working=True)
         ports, rules = engine(clone, Verdict.PASS)
-        run = measured(lambda: bool(run_cycle(ports, rules).commit))
-        ports.state.load()
+        run_first_look(ports)
+        moved = measured(clone, lambda: bool(run_cycle(ports, rules).commit))
     seconds = statistics.median(cost.seconds for cost in idle)
     return (
-        f"{open_tasks:>6} {finished:>9} {fetched:>13,} {idle[0].git:>9} {seconds:>10.3f}"
-        f" {sum(c.commit for c in idle):>12} {run.git:>9} {run.seconds:>10.3f}"
+        f"{open_tasks:>6} {finished:>9} | {first.git:>5} {first.fetched:>11,} {first.seconds:>7.3f}"
+        f" | {max(c.git for c in idle):>5} {max(c.fetched for c in idle):>5} {seconds:>7.3f}"
+        f" {sum(c.wrote for c in idle):>8} | {moved.git:>5} {moved.seconds:>7.3f}"
     )
 
 
@@ -217,10 +253,16 @@ def main() -> None:
     parser.add_argument("--archived", type=int, nargs="*", default=[0, 10_000])
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    print("  open  archived bytes fetched  idle git     idle s idle commits  move git     move s")
+    print(
+        "                 | first look of a clone     | idle cycle                  | every task moves"
+    )
+    print(
+        "  open  archived |   git       bytes       s |   git bytes       s  commits |   git       s"
+    )
     for open_tasks in options.open:
         for finished in options.archived:
             print(row(open_tasks, finished, options.runs), flush=True)
+    print(f"\nhyperloop --version: {version_ms(10):.0f} ms")
 
 
 if __name__ == "__main__":
