@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from hyperloop_action.domain.commits import LoggedCommit, RefMove
 from hyperloop_action.domain.model import Review, State, Task
 from hyperloop_action.errors import Moved
@@ -24,8 +26,9 @@ class MemoryStateStore:
     now: datetime = NOW
 
     @property
-    def tip(self) -> str:
-        return f"{len(self.commits):040d}"
+    def tip(self) -> str | None:
+        """There is no branch before the first save, unless a test began with a state."""
+        return f"{len(self.commits):040d}" if self.commits or self.state != State() else None
 
     def load(self) -> Stored:
         return Stored(self.tip, self.state)
@@ -67,5 +70,11 @@ class MemoryStateStore:
         trailers = "\n".join(f"Task-Ref: {name}" for name in touched)
         body = "\n\n".join(part for part in ("\n".join(lines), trailers) if part)
         values = {"Task-Ref": tuple(touched)} if touched else {}
-        self.state = after
-        self.commits.append(LoggedCommit(self.tip, self.now, subject, body, values))
+        gone = after.archived.keys()
+        self.archived |= {
+            name: (task, after.reviews.get(name, ())) for name, task in after.archived.items()
+        }
+        reviews = {name: said for name, said in after.reviews.items() if name not in gone}
+        self.state = replace(after, archived={}, reviews=reviews)
+        name = f"{len(self.commits) + 1:040d}"
+        self.commits.append(LoggedCommit(name, self.now, subject, body, values))
