@@ -65,6 +65,9 @@ PROCESS = Process(
     gates={"human": LabelGate()},
     actions={"merge-pr": MergeAction()},
 )
+HEADER = """\
+                 | first look of a clone     | idle cycle                  | all tasks move
+  open  archived |   git       bytes       s |   git bytes       s  commits |   git       s"""
 ENV = environment({"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
 
 
@@ -253,12 +256,7 @@ def main() -> None:
     parser.add_argument("--archived", type=int, nargs="*", default=[0, 10_000])
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    print(
-        "                 | first look of a clone     | idle cycle                  | every task moves"
-    )
-    print(
-        "  open  archived |   git       bytes       s |   git bytes       s  commits |   git       s"
-    )
+    print(HEADER)
     for open_tasks in options.open:
         for finished in options.archived:
             print(row(open_tasks, finished, options.runs), flush=True)
