@@ -24,7 +24,7 @@ from hyperloop_action.domain.model import State
 from hyperloop_action.domain.orders import Order
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.domain.spawn import PLANNER, Claim, order_of, spawn, spawn_planner
-from hyperloop_action.domain.spec_texts import refuse_blank
+from hyperloop_action.domain.spec_texts import fitting, refuse_blank
 from hyperloop_action.domain.world import World
 from hyperloop_action.errors import Moved, TransientError
 from hyperloop_action.ports import Ports, Stored
@@ -120,7 +120,7 @@ def _claim(ports: Ports, rules: Rules, draft: Draft, world: World) -> tuple[Orde
     """SPAWN: prompts are composed before the save, so that a template that fails costs nothing."""
     specs = specs_to_plan(draft)
     texts = ports.repository.read(blobs_of(specs, draft.done())) if specs else {}
-    usable = refuse_blank(draft, specs, texts)
+    usable = fitting(refuse_blank(draft, specs, texts), texts)
     claims = spawn_planner(draft, usable, rules.roles[PLANNER], rules.claimer)
     claims += spawn(draft, world, rules.roles, rules.claimer)
     state = draft.done()

@@ -1,5 +1,7 @@
 """Which specs a pm can work with: one without text, or too long for a prompt, needs a person."""
 
+from itertools import accumulate
+
 from hyperloop_action.domain.draft import Draft
 from hyperloop_action.domain.ledger import fail_spec
 from hyperloop_action.domain.orders import SpecToPlan
@@ -7,6 +9,10 @@ from hyperloop_action.domain.world import World
 
 MAX_SPEC_BYTES = 256 * 1024
 """What still leaves room for work in an agent's context; a longer spec should be several."""
+
+
+MAX_PLAN_BYTES = 384 * 1024
+"""Of all specs of one plan together; the others wait for the next one."""
 
 
 def refuse_size(draft: Draft, world: World, path: str) -> None:
@@ -35,6 +41,16 @@ def refuse_blank(
         else:
             usable.append(spec)
     return tuple(usable)
+
+
+def fitting(specs: tuple[SpecToPlan, ...], texts: dict[str, bytes]) -> tuple[SpecToPlan, ...]:
+    """As many as fit one prompt, in order; the first always does."""
+    sizes = accumulate(len(texts[spec.blob]) for spec in specs)
+    return tuple(
+        spec
+        for place, (spec, size) in enumerate(zip(specs, sizes, strict=True))
+        if place == 0 or size <= MAX_PLAN_BYTES
+    )
 
 
 def _unreadable(text: bytes) -> str:
