@@ -133,14 +133,14 @@ def reason_of(session: Session) -> str:
 
 
 @needs_claude
-def test_commits_of_the_agent_are_in_its_clone_and_its_last_words_are_the_detail(
+def test_commits_of_the_agent_are_in_its_clone_and_its_answer_is_the_detail(
     desk: Desk,
 ) -> None:
     script = turns(
         write("src/new.py", "x = 1\n"),
         use("Read", file_path="src/app.py"),
         edit("src/app.py", "two", "2") + bash("git add -A && git commit -qm 'Add new'"),
-        text("Added it."),
+        answer({"detail": "Added it."}),
     )
     session, api = desk.run(order(), script)
     assert session.answer == Answer(detail="Added it.")
@@ -152,6 +152,21 @@ def test_commits_of_the_agent_are_in_its_clone_and_its_last_words_are_the_detail
         *("Add", "new", "src/app.py", "src/new.py")
     ]
     assert desk.clone.git("show", "HEAD:src/app.py") == "one\n2\nthree"
+
+
+@needs_claude
+@pytest.mark.parametrize("wants", [Wants.CHANGES, Wants.RULES])
+def test_who_changes_things_may_say_that_there_is_nothing_to_change(
+    desk: Desk, wants: Wants
+) -> None:
+    session, _ = desk.run(order(wants), turns(answer({"verdict": "pass", "detail": "There."})))
+    assert session.answer == Answer(verdict=Verdict.PASS, detail="There.")
+
+
+@needs_claude
+def test_words_are_enough_to_explain_commits(desk: Desk) -> None:
+    session, _ = desk.run(order(), turns(text("Added it.")))
+    assert session.answer == Answer(detail="Added it.")
 
 
 @needs_claude
@@ -405,7 +420,8 @@ def test_a_request_shows_what_was_said_so_far(desk: Desk) -> None:
 
     def script(request: Request) -> Reply:
         seen.append(request)
-        return text("Done.") if request.turn else text("I look.") + bash("echo out")
+        done = answer({"detail": "Done."})
+        return done if request.turn else text("I look.") + bash("echo out")
 
     desk.run(order(model="claude-opus-4-5"), script)
     assert [(request.turn, request.tool_results) for request in seen] == [(0, ()), (1, ("out",))]

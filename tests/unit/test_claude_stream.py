@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperloop_action.adapters.agents.claude_outcome import retry_after_s, session_of
-from hyperloop_action.adapters.agents.claude_schemas import PROPOSAL, PROPOSALS, SCHEMAS, VERDICT
+from hyperloop_action.adapters.agents.claude_schemas import (
+    CHANGES,
+    PROPOSAL,
+    PROPOSALS,
+    SCHEMAS,
+    VERDICT,
+)
 from hyperloop_action.adapters.agents.claude_stream import Event
 from hyperloop_action.domain.orders import (
     Answer,
@@ -335,6 +341,12 @@ def test_only_a_whole_typed_verdict_is_one(structured: object) -> None:
     assert session.error.kind is ErrorKind.BAD_ANSWER
 
 
+@pytest.mark.parametrize("structured", [None, {"detail": 3}, {"verdict": "done"}, "Done."])
+def test_commits_need_no_typed_answer(structured: object) -> None:
+    stdout = lines(result(structured_output=structured, result="Done."))
+    assert session_of(Wants.CHANGES, ended(stdout)).answer == Answer(detail="Done.")
+
+
 def test_a_verdict_of_a_session_that_failed_does_not_count() -> None:
     verdict = {"verdict": "pass", "detail": "fine"}
     stdout = lines(result(structured_output=verdict, is_error=True, api_error_status=529))
@@ -398,7 +410,9 @@ def test_a_limit_that_warns_but_allows_is_no_wait() -> None:
 
 
 def test_the_schemas_ask_for_what_an_answer_holds() -> None:
-    assert set(SCHEMAS) == {Wants.VERDICT, Wants.PROPOSALS}
+    assert set(SCHEMAS) == set(Wants)
+    assert properties(CHANGES) == properties(VERDICT)
+    assert listed(CHANGES, "required") == ["detail"]
     assert properties(PROPOSAL) == set(Proposal.__struct_fields__)
     assert properties(VERDICT) | properties(PROPOSALS) == set(Answer.__struct_fields__)
     optional = {"deps", "covers"}

@@ -117,8 +117,7 @@ def _flags(order: Order, files: SessionFiles) -> list[str]:
     flags += ["--max-budget-usd", str(order.runtime.max_budget_usd)]
     if order.runtime.model:
         flags += ["--model", order.runtime.model]
-    if schema := SCHEMAS.get(order.wants):
-        flags += ["--json-schema", json.dumps(schema)]
+    flags += ["--json-schema", json.dumps(SCHEMAS[order.wants])]
     if order.wants is not Wants.VERDICT:
         flags += ["--add-dir", str(files.clone)]
     return flags

@@ -42,10 +42,11 @@ def session_of(wants: Wants, ended: Ended) -> Session:
 
 
 def answer_of(wants: Wants, result: Event) -> Answer | SessionError:
-    """A verdict or proposals must be typed: words alone are never taken for one."""
+    """A verdict or proposals must be typed: words alone are never taken for one. Commits speak for
+    themselves: there words alone will do."""
     said = text(result, "result")
     if wants in (Wants.CHANGES, Wants.RULES):
-        return Answer(detail=said)
+        return _explanation(result, said)
     field = "verdict" if wants is Wants.VERDICT else "proposals"
     try:
         answer = msgspec.convert(result.get("structured_output"), Answer)
@@ -54,6 +55,13 @@ def answer_of(wants: Wants, result: Event) -> Answer | SessionError:
     if getattr(answer, field) is None:
         return _no_answer(field, f"its answer has no `{field}`", result)
     return answer
+
+
+def _explanation(result: Event, said: str) -> Answer:
+    try:
+        return msgspec.convert(result.get("structured_output"), Answer)
+    except msgspec.ValidationError:
+        return Answer(detail=said)
 
 
 def _no_answer(field: str, why: str, result: Event) -> SessionError:

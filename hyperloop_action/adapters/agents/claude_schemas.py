@@ -2,7 +2,8 @@
 
 ``claude.py`` passes them to `--json-schema`; what comes back is decoded into ``orders.Answer``.
 Written out, since the API takes no reference at the top; a test holds them to ``orders.py``.
-Changes and rules are absent: commits are their answer, and the last words of the agent its detail.
+For changes and rules the commits are the answer; it is asked for what only words can say: that
+nothing had to be changed, or that the work cannot be done.
 """
 
 from hyperloop_action.domain.orders import Wants
@@ -36,6 +37,16 @@ VERDICT = _object(
     detail=_text("Markdown: what you checked and what you found; for a fail, what must change"),
 )
 
+CHANGES = _object(
+    ("detail",),
+    detail=_text("Markdown: what you did, and what is left or was noticed"),
+    verdict={
+        "enum": ["pass", "fail"],
+        "description": "leave it out, but for two cases: pass if all was there already and nothing"
+        " had to be changed, fail if the work cannot be done as it is asked for",
+    },
+)
+
 PROPOSAL = _object(
     ("key", "title", "description", "spec"),
     key=_text("a short name for this task, unique in this answer"),
@@ -52,4 +63,9 @@ PROPOSALS = _object(
     detail=_text("Markdown: why these tasks, or why none"),
 )
 
-SCHEMAS: dict[Wants, Schema] = {Wants.VERDICT: VERDICT, Wants.PROPOSALS: PROPOSALS}
+SCHEMAS: dict[Wants, Schema] = {
+    Wants.CHANGES: CHANGES,
+    Wants.RULES: CHANGES,
+    Wants.VERDICT: VERDICT,
+    Wants.PROPOSALS: PROPOSALS,
+}
