@@ -17,8 +17,10 @@ from pathlib import Path
 import msgspec
 
 from hyperloop_action.adapters import proc, processes
+from hyperloop_action.adapters.agents import RUNTIMES
+from hyperloop_action.adapters.clones import write_whole
 from hyperloop_action.adapters.git import Git
-from hyperloop_action.adapters.supervisor import salvage
+from hyperloop_action.adapters.supervisor import WORKER, salvage
 from hyperloop_action.domain.model import Handle, Worker
 from hyperloop_action.domain.orders import Order, Result, decode_result, encode
 from hyperloop_action.domain.sessions import SessionFiles
@@ -53,15 +55,17 @@ class LocalWorkers:
         alive, ended = set[str](), set[str]()
         for worker in workers:
             files = self._files(worker.order)
-            if files.result.exists():
-                results[worker.order] = self._result(files)
+            found = self._result(files)
+            if found:
+                results[worker.order] = found
             elif lives := self._lives(worker, files):
                 alive.add(worker.order)
             elif lives is not None:
                 ended.add(worker.order)
         for order in tuple(ended):
-            if rescued := salvage(self._files(order).root, self.git.directory, self.env):
-                results[order] = self._keep(self._files(order), rescued)
+            rescued = salvage(self._files(order).root, self.git.directory, self.env, RUNTIMES)
+            if rescued and (kept := self._keep(self._files(order), rescued)):
+                results[order] = kept
                 ended.remove(order)
         return WorkersSeen(results, frozenset(alive), frozenset(ended))
 
@@ -79,11 +83,13 @@ class LocalWorkers:
                 words, cwd=self.root, env=self.env, stdout=log, stderr=log, new_session=True
             )
         self._children.append(child)
+        _introduce(child, files)
 
     def wait(self, orders: Iterable[str], until: datetime | None, *, every: bool = False) -> None:
         waiting = list(orders)
         decided = all if every else any
-        while not self.stopping() and (until is None or self.now() < until):
+        before = self.stopping()  # whoever waits while all is stopping waits for just that
+        while self.stopping() == before and (until is None or self.now() < until):
             self._reap()
             if waiting and decided(self._has_ended(order) for order in waiting):
                 return
@@ -142,13 +148,20 @@ class LocalWorkers:
             return age < STARTING_S
         return claimer
 
-    def _result(self, files: SessionFiles) -> Result:
-        return self._keep(files, decode_result(files.result.read_bytes(), str(files.result)))
+    def _result(self, files: SessionFiles) -> Result | None:
+        """None as well when another engine, which was first to save it, has just removed it."""
+        try:
+            found = decode_result(files.result.read_bytes(), str(files.result))
+        except FileNotFoundError:
+            return None
+        return self._keep(files, found)
 
-    def _keep(self, files: SessionFiles, result: Result) -> Result:
+    def _keep(self, files: SessionFiles, result: Result) -> Result | None:
         """Bring the commits of a result into the repository, so that a save may point at them."""
         if result.head and files.bundle.exists():
             done = self.git.run("bundle", "unbundle", str(files.bundle), accept=(0, 1, 128))
+            if done.code and not files.bundle.exists():
+                return None
             if done.code:
                 raise TransientError(
                     f"the commits of {result.order} cannot be read: {done.complaint}",
@@ -161,10 +174,20 @@ class LocalWorkers:
         self._children = [child for child in self._children if child.poll() is None]
 
 
+def _introduce(child: proc.Child, files: SessionFiles) -> None:
+    """Say who the worker is before it does so itself: if both of us were killed now, the next cycle
+    would have to wait until its first word is overdue."""
+    try:
+        handle = processes.identity(child.pid)
+    except ProcessLookupError:
+        return  # it has ended already, and said so in its own words
+    write_whole(files.root / WORKER, msgspec.json.encode(handle))
+
+
 def _identity(files: SessionFiles) -> Handle | None:
     """Which process works in this folder; it says so itself, first of all."""
     try:
-        return msgspec.json.decode((files.root / "worker.json").read_bytes(), type=Handle)
+        return msgspec.json.decode((files.root / WORKER).read_bytes(), type=Handle)
     except FileNotFoundError:
         return None
 

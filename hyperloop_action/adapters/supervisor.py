@@ -4,10 +4,14 @@ It runs in a process of its own, so that it survives the engine that started it;
 says which. ``local_workers.py`` calls :func:`salvage` for a worker that died without a result.
 """
 
+import fcntl
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -48,6 +52,12 @@ KEEPS_CHANGES = frozenset({Wants.CHANGES, Wants.RULES})
 
 ORDER_COPY = "order.json"
 
+WORKER = "worker.json"
+"""Which process executes the order of this folder."""
+
+LAST_SAID = 4 << 20
+"""Bytes at the end of a transcript in which a killed agent's bill is looked for."""
+
 
 def work(
     order: Order,
@@ -69,7 +79,7 @@ def work(
     found = _result(files, order)
     if found:
         return found
-    write_whole(files.root / "worker.json", msgspec.json.encode(processes.identity()))
+    write_whole(files.root / WORKER, msgspec.json.encode(processes.identity()))
     write_whole(files.order, encode(order))
     processes.become_subreaper()
     with Interrupts() as interrupts:
@@ -78,22 +88,39 @@ def work(
         return _leave(files, result)
 
 
-def salvage(out: Path, repository: Path, env: Mapping[str, str] | None = None) -> Result | None:
+def salvage(
+    out: Path,
+    repository: Path,
+    env: Mapping[str, str] | None = None,
+    runtimes: Mapping[str, Runtime] = MappingProxyType({}),
+) -> Result | None:
     """The result of a worker that was killed: an error of kind ``lost`` with its work in progress.
 
     None when the worker still lives, or may live elsewhere, or has not come so far as to have a
-    clone. ``env`` serves to find the values of credentials in what is kept, as in :func:`work`.
+    clone. ``env`` serves to find the values of credentials in what is kept, as in :func:`work`;
+    ``runtimes`` (by name) know what its agent said that it cost.
     """
     files = SessionFiles(out.resolve())
     try:
         order = decode_order(files.order.read_bytes(), str(files.order))
-        worker = msgspec.json.decode((files.root / "worker.json").read_bytes(), type=Handle)
+        worker = msgspec.json.decode((files.root / WORKER).read_bytes(), type=Handle)
     except (OSError, msgspec.DecodeError, UsageError):
         return None
-    found = _result(files, order)
-    if found or processes.is_alive(worker) is not False:
-        return found
-    workshop = Workshop(files, env or {})
+    with _alone(files.root):
+        found = _result(files, order)
+        if found or processes.is_alive(worker) is not False:
+            return found
+        return _rescue(order, files, repository, env or {}, runtimes)
+
+
+def _rescue(
+    order: Order,
+    files: SessionFiles,
+    repository: Path,
+    env: Mapping[str, str],
+    runtimes: Mapping[str, Runtime],
+) -> Result | None:
+    workshop = Workshop(files, env)
     if not workshop.start.exists():
         return None
     processes.kill_marked(f"={files.home}")
@@ -101,12 +128,36 @@ def salvage(out: Path, repository: Path, env: Mapping[str, str] | None = None) -
         lock.unlink()
     borrow(repository, workshop)
     start = msgspec.json.decode(workshop.start.read_bytes(), type=Start)
-    redactor = Redactor(secret_values(passed(env or {}, start.passed)))
+    redactor = Redactor(secret_values(passed(env, start.passed)))
+    usage = _bill(order, files, runtimes)
     harvest = _bring_home(order, start, workshop, redactor)
     message = "the worker was killed; its work in progress was kept"
     error = SessionError(kind=ErrorKind.LOST, message=message)
     ended = Ended(-9, None, 0.0, b"", b"")
-    return _leave(files, settle(order, Session(None, Usage(), error=error), ended, harvest))
+    return _leave(files, settle(order, Session(None, usage, error=error), ended, harvest))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two engines may find the same dead worker; the second one gets the first one's result. The
+    kernel gives this lock back when its owner dies."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _bill(order: Order, files: SessionFiles, runtimes: Mapping[str, Runtime]) -> Usage:
+    """What a killed worker's agent had reported: it is paid for, whatever becomes of its answer."""
+    runtime = runtimes.get(order.runtime.name)
+    if runtime is None or not files.transcript.exists():
+        return Usage()
+    with files.transcript.open("rb") as transcript:
+        transcript.seek(max(files.transcript.stat().st_size - LAST_SAID, 0))
+        said = transcript.read()
+    return runtime.judge(order, files, Ended(-9, "signal", 0.0, said, b"")).usage
 
 
 @dataclass(frozen=True, slots=True)
