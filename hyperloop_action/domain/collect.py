@@ -94,16 +94,19 @@ def busy(task: Task, world: World) -> str:
 
 
 def send_back(draft: Draft, task: Task, target: Position | None, why: str) -> Task:
-    """Start the next round at ``target``; without one, or past the limit, the task fails."""
+    """Start the next round at ``target``, or go on there where ``on_fail`` leads on; without a
+    target, or past the limit, the task fails."""
     if target is None:
         return draft.give_up(task, f"{why}, and no loop encloses {task.step}")
-    if starts_a_round(task, target):
+    back = starts_a_round(task, target)
+    if back:
         if task.round + 1 >= draft.limits.max_task_rounds:
             rounds = draft.limits.max_task_rounds
             return draft.give_up(task, f"{why}, in the last of {rounds} rounds (max_task_rounds)")
         task = replace(task, round=task.round + 1)
     task = draft.put(arrive(task, draft.process, target))
-    draft.say(RoundStarted(task.id, task.round, task.step, why))
+    started = RoundStarted(task.id, task.round, task.step, why)
+    draft.say(started if back else TaskAdvanced(task.id, task.step))
     return task
 
 

@@ -30,7 +30,7 @@ def evaluate(name: str, gate: GateSpec, task: Task, *, merged: bool) -> GateView
     if merged:
         return Cleared("a merge by hand")
     approval = task.approval
-    if approval and approval.gate == name and approval.head == (task.head or task.base):
+    if approval and approval.gate == name and approval.head == (task.head or task.base or ""):
         return Cleared(approval.by)
     kind = gate.__struct_config__.tag
     how = f"look at {task.branch}, then `hyperloop approve {task.id}`"

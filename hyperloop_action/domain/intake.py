@@ -96,7 +96,12 @@ def claim_plan(draft: Draft, worker: Worker, specs: tuple[SpecToPlan, ...]) -> N
         entry = draft.specs[spec.path]
         attempts = entry.attempts if again and entry.attempts else entry.attempts + 1
         draft.specs[spec.path] = replace(entry, status=SpecStatus.PLANNING, attempts=attempts)
-    failed = tuple(task.id for spec in specs for task in failed_tasks(draft, spec.path))
+    failed = tuple(
+        task.id
+        for spec in specs
+        for task in _of_plan(draft, spec.path)
+        if task.phase in (Phase.FAILED, Phase.CANCELLED)
+    )
     sessions = planner.sessions + 1
     planner = replace(planner, worker=worker, specs=specs, failed=failed, sessions=sessions)
     draft.meta = replace(draft.meta, planner=planner)
@@ -192,7 +197,8 @@ def _of_plan(draft: Draft, path: str) -> list[Task]:
 
 
 def _inherit_dependents(draft: Draft, replaced: dict[str, tuple[str, ...]]) -> None:
-    """A dependency follows the work: what waited for a failed task waits for those in its place."""
+    """A dependency follows the work: what waited for a task that failed or was cancelled waits for
+    those in its place."""
     for task in draft.open_tasks():
         if not any(dep in replaced for dep in task.deps):
             continue

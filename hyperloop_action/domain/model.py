@@ -175,7 +175,7 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class Planner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The pm's side of the state: its live order, what was refused, how often it erred in a row.
-    ``failed`` are the tasks of which it was told that they failed."""
+    ``failed`` are the tasks of which it was told that they failed or were cancelled."""
 
     worker: Worker | None = None
     specs: tuple[SpecToPlan, ...] = ()

@@ -25,13 +25,13 @@ def problems_of(draft: Draft, proposals: tuple[Proposal, ...]) -> list[str]:
 def successors(
     draft: Draft, proposals: tuple[Proposal, ...], ids: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
-    """Failed task -> the tasks planned in its place: those of the same spec in this answer. Only
-    tasks of which the pm was told; ``ids`` maps the keys of the answer."""
+    """Failed or cancelled task -> the tasks planned in its place: those of the same spec in this
+    answer. Only tasks of which the pm was told; ``ids`` maps the keys of the answer."""
     told = (draft.tasks.get(name) for name in draft.meta.planner.failed)
     return {
         task.id: tuple(ids[p.key] for p in proposals if p.spec == task.spec)
         for task in told
-        if task and task.phase is Phase.FAILED
+        if task and task.phase in (Phase.FAILED, Phase.CANCELLED)
     }
 
 

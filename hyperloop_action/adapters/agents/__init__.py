@@ -1,4 +1,5 @@
-"""The kinds of agents that a session can run: one module each, one line each in :data:`RUNTIMES`."""
+"""The kinds of agents that a session can run: one module each, one line each in
+:data:`RUNTIMES`."""
 
 from hyperloop_action.adapters.agents.claude import Claude
 from hyperloop_action.adapters.agents.command import Command

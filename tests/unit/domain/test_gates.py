@@ -47,7 +47,7 @@ def test_a_word_for_gate_and_head_clears_every_gate(gate: GateSpec, kind: str) -
         pytest.param(HEAD, BASE, replace(WORD, gate="other"), False, id="another gate"),
         pytest.param(None, BASE, replace(WORD, head=BASE), True, id="no change, the base itself"),
         pytest.param(None, BASE, WORD, False, id="a head that is no longer there"),
-        pytest.param(None, None, replace(WORD, head=""), False, id="nothing at all"),
+        pytest.param(None, None, replace(WORD, head=""), True, id="a gate before all work"),
     ],
 )
 def test_a_word_counts_for_the_gate_and_the_head_that_it_was_said_of(

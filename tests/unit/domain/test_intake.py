@@ -184,10 +184,10 @@ def test_without_an_answer_yet_nothing_changes() -> None:
 # --- failed tasks ---------------------------------------------------------------------------------
 
 
-def failed_and_dependent() -> State:
+def failed_and_dependent(phase: Phase = Phase.FAILED) -> State:
     """task-001 failed and was told to the pm; task-002 of another spec waits for it."""
     tasks = (
-        make_task(1, Phase.FAILED),
+        make_task(1, phase),
         make_task(2, spec_ref=f"{PAY}@{BASE}", deps=("task-001",)),
     )
     specs = (to_plan(change="failed"),)
@@ -195,8 +195,9 @@ def failed_and_dependent() -> State:
     return planning(*tasks, specs=specs, entries=entries, failed=("task-001",))
 
 
-def test_what_waited_for_a_failed_task_waits_for_those_in_its_place() -> None:
-    draft = answered(failed_and_dependent(), proposal("a"), proposal("b"))
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.CANCELLED])
+def test_what_waited_for_a_task_that_is_over_waits_for_those_in_its_place(phase: Phase) -> None:
+    draft = answered(failed_and_dependent(phase), proposal("a"), proposal("b"))
     assert draft.tasks["task-002"].deps == ("task-003", "task-004")
     assert draft.specs[SPEC].plan == 2
 
