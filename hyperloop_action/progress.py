@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hyperloop_action.domain.facts import Fact, SessionEnded, SessionErred, WorkerStarted
 from hyperloop_action.domain.levels import Level, level_of, passes
+from hyperloop_action.domain.model import Worker
 from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.errors import HyperloopError
 from hyperloop_action.ports import Report
@@ -50,12 +51,12 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A session at work. One that an earlier command started is known by its order alone."""
+    """A session at work; ``since`` when."""
 
     order: str
-    role: str = ""
-    round: int = 0
-    since: datetime | None = None
+    role: str
+    round: int
+    since: datetime
 
     @property
     def subject(self) -> str:
@@ -65,8 +66,7 @@ class Running:
     def words(self, now: datetime) -> str:
         """``task-001 implementer (3 min)``."""
         role = "" if self.role == self.subject else f" {self.role}"
-        since = f" ({span((now - self.since).total_seconds())})" if self.since else ""
-        return f"{self.subject}{role.rstrip()}{since}"
+        return f"{self.subject}{role} ({span((now - self.since).total_seconds())})"
 
 
 @dataclass(slots=True)
@@ -85,9 +85,10 @@ class Roster:
             case _:
                 return
 
-    def keep(self, live: Iterable[str]) -> None:
-        """Exactly these are at work."""
-        self.running = {order: self.running.get(order, Running(order)) for order in live}
+    def keep(self, workers: Iterable[Worker]) -> None:
+        """Exactly these are at work; some of them may be an earlier command's."""
+        seen = (Running(w.order, w.role, 0, w.started) for w in workers)
+        self.running = {one.order: self.running.get(one.order, one) for one in seen}
 
     def words(self) -> str:
         named = [running.words(self.now()) for running in self.running.values()]
@@ -115,7 +116,7 @@ class PlainProgress:
         self.journal.fact(fact)
 
     def waiting(self, outlook: Outlook, until: datetime | None) -> None:
-        self.roster.keep(outlook.live)
+        self.roster.keep(outlook.workers)
         about = outlook.live or (*outlook.attention, *outlook.waiting, "idle")
         stale = self._said_at is None or self.now() - self._said_at >= REPEAT_AFTER
         if about == self._said and not stale:
@@ -164,7 +165,7 @@ class LiveProgress:
         self._print(level_of(fact), fact.line())
 
     def waiting(self, outlook: Outlook, until: datetime | None) -> None:
-        self.roster.keep(outlook.live)
+        self.roster.keep(outlook.workers)
         self._below = HOW_TO_STOP if outlook.live else waiting_words(outlook, until, self.roster)
 
     def stopping(self, orders: Iterable[str]) -> None:
@@ -190,7 +191,7 @@ class LiveProgress:
         return Group(drawn, Text(below, style="dim", no_wrap=True, overflow="ellipsis"))
 
     def _row(self, running: Running) -> list[Text]:
-        age = span((self.now() - running.since).total_seconds()) if running.since else ""
+        age = span((self.now() - running.since).total_seconds())
         number = f"round {running.round}" if running.round else ""
         said = clean(" ".join(self.last_words(running.order).split()))
         return [Text(word) for word in (running.subject, running.role, number, age, said)]

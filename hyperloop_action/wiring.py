@@ -55,6 +55,7 @@ class App:
     repository: Repository
     git: Git
     claimer: Claimer
+    env: Mapping[str, str]
     notices: tuple[str, ...]
 
     def rules(self) -> Rules:
@@ -80,8 +81,9 @@ class App:
         )
 
     def user(self) -> str:
-        """Who is at the keyboard, as git knows them."""
-        return self.git.run("config", "user.name", accept=(0, 1)).text or "somebody"
+        """Who is at the keyboard: whom a workflow names, else as git knows them."""
+        known = self.env.get("GITHUB_ACTOR") or self.env.get("GIT_AUTHOR_NAME")
+        return known or self.git.run("config", "user.name", accept=(0, 1)).text or "somebody"
 
     def log(self, stream: TextIO) -> Log:
         """Where facts go when nobody watches, as the settings want it written."""
@@ -125,7 +127,7 @@ def open_app(
         probe=probe,
     )
     notices = (*settings.notices, *repository.limits, *([why] if why else []))
-    return App(settings, ports, repository, git, claimer, notices)
+    return App(settings, ports, repository, git, claimer, request.env, notices)
 
 
 def work(

@@ -4,22 +4,27 @@ people."""
 from dataclasses import dataclass
 from datetime import datetime
 
-from hyperloop_action.domain.model import Phase, SpecStatus, State, Task
+from hyperloop_action.domain.model import Phase, SpecStatus, State, Task, Worker
 
 _CLOSED = frozenset({SpecStatus.SYNCED, SpecStatus.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """``converged``: no gap is left. ``live`` are the orders at work. ``wakes_at`` is when
+    """``converged``: no gap is left. ``workers`` are the sessions at work. ``wakes_at`` is when
     something backs off no longer. ``attention`` names what needs a person, ``waiting`` what else
     does not move."""
 
     converged: bool
-    live: tuple[str, ...]
+    workers: tuple[Worker, ...]
     wakes_at: datetime | None
     attention: tuple[str, ...]
     waiting: tuple[str, ...]
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The orders at work."""
+        return tuple(worker.order for worker in self.workers)
 
 
 def outlook(state: State, now: datetime) -> Outlook:
@@ -27,7 +32,7 @@ def outlook(state: State, now: datetime) -> Outlook:
     closed = all(entry.status in _CLOSED for entry in state.specs.values())
     return Outlook(
         converged=closed and not open_tasks,
-        live=tuple(worker.order for worker in state.workers()),
+        workers=tuple(state.workers()),
         wakes_at=_wakes_at(state, open_tasks, now),
         attention=_attention(state, open_tasks),
         waiting=tuple(

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from hyperloop_action.domain.facts import Fact, SessionEnded, TaskWaits, WorkerStarted
 from hyperloop_action.domain.levels import Level
+from hyperloop_action.domain.model import Worker
+from hyperloop_action.domain.orders import Wants
 from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.errors import TransientError
 from hyperloop_action.progress import LiveProgress, PlainProgress, Roster
@@ -44,8 +46,22 @@ class Lines:
         self.said.append(line)
 
 
+def worker(order: str) -> Worker:
+    """A session as the state knows it, since ten minutes."""
+    plans = order.startswith("pm")
+    return Worker(
+        order=order,
+        role="pm" if plans else "implementer",
+        wants=Wants.PROPOSALS if plans else Wants.CHANGES,
+        runtime="claude",
+        run="local",
+        started=NOW - timedelta(minutes=10),
+        deadline=NOW,
+    )
+
+
 def view(*live: str, waiting: tuple[str, ...] = ()) -> Outlook:
-    return Outlook(False, live, None, (), waiting)
+    return Outlook(False, tuple(worker(order) for order in live), None, (), waiting)
 
 
 class TestLog:
@@ -64,12 +80,12 @@ class TestLog:
 
         assert lines.said[-1] == "waits for 2 sessions: task-001 implementer (3 min), pm (20 s)"
 
-    def test_a_session_of_an_earlier_command_is_named_by_its_task(self) -> None:
+    def test_a_session_of_an_earlier_command_is_known_from_the_state(self) -> None:
         progress, lines, _ = self.plain()
 
         progress.waiting(view("task-007-4"), None)
 
-        assert lines.said == ["waits for 1 session: task-007"]
+        assert lines.said == ["waits for 1 session: task-007 implementer (10 min)"]
 
     def test_the_same_wait_is_said_again_only_after_minutes(self) -> None:
         progress, lines, clock = self.plain()
@@ -77,7 +93,10 @@ class TestLog:
             progress.waiting(view("pm-1"), None)
             clock.passes(minutes=1)
 
-        assert lines.said == ["waits for 1 session: pm"] * 2
+        assert lines.said == [
+            "waits for 1 session: pm (10 min)",
+            "waits for 1 session: pm (15 min)",
+        ]
 
     def test_a_new_reason_is_said_at_once(self) -> None:
         progress, lines, _ = self.plain()
@@ -91,9 +110,8 @@ class TestLog:
 
         progress.waiting(view(*(f"task-{n:03d}-1" for n in range(1, 9))), None)
 
-        assert lines.said == [
-            "waits for 8 sessions: task-001, task-002, task-003, task-004, task-005, 3 more"
-        ]
+        named = ", ".join(f"task-{n:03d} implementer (10 min)" for n in range(1, 6))
+        assert lines.said == [f"waits for 8 sessions: {named}, 3 more"]
 
     def test_trouble_is_one_line(self) -> None:
         progress, lines, _ = self.plain()

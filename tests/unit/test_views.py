@@ -195,7 +195,7 @@ class TestEnding:
     def ending(self, state: State, *, unseen: tuple[str, ...] = (), **fields: object) -> Ending:
         values: dict[str, object] = {
             "converged": False,
-            "live": (),
+            "workers": (),
             "wakes_at": None,
             "attention": (),
             "waiting": (),

@@ -53,7 +53,7 @@ def test_the_whole_outlook_of_a_busy_state() -> None:
     )
     assert outlook(state, NOW) == Outlook(
         converged=False,
-        live=("pm-3", "task-009-1"),
+        workers=(pm, worker_of("task-009-1")),
         wakes_at=LATER,
         attention=(
             "specs/auth.md: three plans",
