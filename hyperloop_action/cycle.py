@@ -80,9 +80,15 @@ def _cycle(ports: Ports, rules: Rules, *, spawning: bool) -> Cycle:
         ports.probe(fact)
     for order in orders:
         ports.workers.start(order)
-    waiting = {worker.order for worker in after.workers()}
-    ports.workers.forget({*world.results, *world.ended} - waiting)
+    over, live = {*world.results, *world.ended}, _orders(after)
+    ports.workers.forget(over - live)
+    if unwanted := _orders(stored.state) - live - over:
+        ports.workers.stop(sorted(unwanted))  # their tasks were cancelled
     return Cycle(after, tuple(draft.facts), (), orders, commit)
+
+
+def _orders(state: State) -> set[str]:
+    return {worker.order for worker in state.workers()}
 
 
 def _observe(ports: Ports, state: State) -> World:

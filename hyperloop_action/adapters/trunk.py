@@ -6,11 +6,12 @@ from fnmatch import fnmatchcase
 
 from hyperloop_action.adapters.git import Git
 from hyperloop_action.adapters.git_checkouts import checkouts
+from hyperloop_action.adapters.git_objects import merge_trees, tree_of
 from hyperloop_action.adapters.git_remote import merge_base, read_tips
 from hyperloop_action.domain.model import Phase, State
 from hyperloop_action.domain.rebuild import BranchFound, Evidence, spec_refs
 from hyperloop_action.domain.world import SpecSeen, World
-from hyperloop_action.errors import UsageError
+from hyperloop_action.errors import PermanentError, UsageError
 
 
 @dataclass(slots=True)
@@ -27,9 +28,7 @@ class Trunk:
 
     def look(self) -> str | None:
         """Read all refs anew; the tip of the state branch. A cycle starts with this."""
-        self._tips = read_tips(
-            self.git, [self.base, self.state], self.prefix, tip_only=self.state
-        )
+        self._tips = read_tips(self.git, [self.base, self.state], self.prefix, tip_only=self.state)
         return self._tips.get(self.state)
 
     def observe(self, state: State) -> World:
@@ -42,7 +41,7 @@ class Trunk:
                 hint="name the right one with --branch, or base_branch in .hyperloop.yaml",
             )
         branches = {n: t for n, t in self._tips.items() if n.startswith(self.prefix)}
-        merged = self._merged(state, base) if branches else frozenset[str]()
+        merged = self._merged(state, base)
         return World(
             base=base,
             specs=self._specs(base),
@@ -80,12 +79,23 @@ class Trunk:
         }
 
     def _merged(self, state: State, base: str) -> frozenset[str]:
-        """Task branches that somebody merged by hand. Asked only while a task waits for that."""
-        if not any(task.phase in (Phase.WAITING, Phase.ACTING) for task in state.tasks.values()):
+        """Task branches that somebody merged by hand. Asked only while a task waits for that. Of a
+        branch that was deleted since, every way to merge is known by its outcome."""
+        waiting = [t for t in state.tasks.values() if t.phase in (Phase.WAITING, Phase.ACTING)]
+        if not waiting:
             return frozenset()
         below = "refs/heads/" if self.git.remote is None else f"refs/remotes/{self.git.remote}/"
         refs = self.git.list_merged(base, below + self.prefix)
-        return frozenset(ref.removeprefix(below) for ref in refs)
+        gone = {t.branch: t.head for t in waiting if t.head and t.branch not in self._tips}
+        landed = (name for name, head in gone.items() if self._holds(base, head))
+        return frozenset({*(ref.removeprefix(below) for ref in refs), *landed})
+
+    def _holds(self, base: str, head: str) -> bool:
+        """Whether merging ``head`` would change nothing; unknown without the commit is no."""
+        try:
+            return merge_trees(self.git, base, head) == tree_of(self.git, base)
+        except PermanentError:
+            return False
 
     def _checked_out(self) -> dict[str, str]:
         """A remote has no working trees: only local branches can be under somebody's feet."""
