@@ -97,6 +97,7 @@ class Workshop:
             stdin=stdin,
             accept=accept,
             timeout_s=GIT_TIMEOUT_S,
+            new_session=True,  # a Ctrl-C for us must not end what brings work home
         )
 
     def _environment(self) -> dict[str, str]:

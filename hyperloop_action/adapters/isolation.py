@@ -63,8 +63,8 @@ class Interrupts:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
 
     def shield(self) -> None:
-        """From here on the programs that we start ignore both too: a Ctrl-C reaches the whole
-        group, and must not end the git that brings work home."""
+        """From here on nothing stops us: the work is brought home. A new process is in our group
+        for a moment, and would be ended by a signal to it, so the signals are ignored."""
         for number in self._old:
             signal.signal(number, signal.SIG_IGN)
 

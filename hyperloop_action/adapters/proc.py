@@ -70,12 +70,13 @@ def run(
     stdin: bytes = b"",
     accept: Sequence[int] = (0,),
     timeout_s: float | None = None,
+    new_session: bool = False,
 ) -> Completed:
     """Run ``argv`` to its end. Raises :class:`CommandFailed` for a code outside ``accept``,
     :class:`CommandMissing` when there is no such program, ``TimeoutError`` after ``timeout_s``."""
     words = tuple(os.fspath(word) for word in argv)
     began = time.monotonic()
-    process = popen(words, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = popen(words, cwd=cwd, env=env, stdin=PIPE, stdout=PIPE, new_session=new_session)
     with process:
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout_s)

@@ -120,14 +120,44 @@ def test_with_a_broken_git_the_work_tree_is_kept(sessions: Sessions, act: str) -
     assert done.tree == {**CODE, "a": "1", "b": "2"}
 
 
+@pytest.mark.parametrize(
+    "lose",
+    [
+        pytest.param((), id="sound"),
+        pytest.param(
+            (("run=f=$(printf '1\\n' | git hash-object --no-filters --stdin);"
+             " rm -f .git/objects/$(echo $f | cut -c-2)/$(echo $f | cut -c3-)"),),
+            id="with an object that git would fetch from the planted remote",
+        ),
+    ],
+)  # fmt: skip
 def test_hooks_filters_and_settings_that_an_agent_plants_never_run(
-    sessions: Sessions, tmp_path: Path
+    sessions: Sessions, tmp_path: Path, lose: tuple[str, ...]
 ) -> None:
     witness = tmp_path / "witness"
     acts = ("write=a:1", "commit=Add a", "write=b:2", f"plant={witness}")
-    done = sessions.do(*acts)
+    done = sessions.do(*acts, *lose)
     assert {**done.tree, ".gitattributes": ""} == {**CODE, "a": "1", "b": "2", ".gitattributes": ""}
     assert not witness.exists()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "run=git config core.repositoryFormatVersion 99",
+        "run=git config uploadpack.hideRefs refs; git checkout -q --detach",
+        "run=rm .git/objects/info/alternates",
+        "run=mkdir .git/other; echo other > .git/commondir",
+        "run=git rev-parse HEAD > .git/shallow",
+    ],
+)
+def test_settings_that_hide_commits_do_not_lose_them(sessions: Sessions, act: str) -> None:
+    done = sessions.do("write=a:1", "commit=Add a", act, "write=b:2")
+    assert [message.split("\n")[0] for message in done.log] == [
+        "Add a",
+        "Work in progress of implementer: Add login",
+    ]
+    assert done.tree == {**CODE, "a": "1", "b": "2"}
 
 
 def test_replaced_objects_and_grafts_do_not_matter(sessions: Sessions) -> None:

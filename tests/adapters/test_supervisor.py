@@ -496,12 +496,12 @@ def start_worker(sessions: Sessions, *acts: str) -> "tuple[subprocess.Popen[byte
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_brings_the_work_home(sessions: Sessions, number: signal.Signals) -> None:
-    worker, out = start_worker(sessions, "write=a:1")
-    began = time.monotonic()
-    os.killpg(worker.pid, number)
-    said, _ = worker.communicate(timeout=10)
-    assert (said, worker.returncode) == (b"error\n", 0)
-    assert time.monotonic() - began < 5
+    worker, out = start_worker(sessions, "write=a:1", "commit=x")
+    give_up = time.monotonic() + 8
+    while not (out / "result.json").exists() and time.monotonic() < give_up:
+        os.killpg(worker.pid, number)  # again and again: it must not end the git that saves
+        time.sleep(0.005)
+    worker.communicate(timeout=10)
     result = supervisor.salvage(out, sessions.repo.path)
     assert result
     assert result.error
