@@ -5,7 +5,7 @@ An answer belongs to one order id; one that no task waits for changes nothing.
 
 from msgspec.structs import replace
 
-from hyperloop_action.domain.draft import Draft
+from hyperloop_action.domain.draft import Draft, times
 from hyperloop_action.domain.facts import (
     BranchMoved,
     RoundStarted,
@@ -162,7 +162,8 @@ def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
 
 def _errored(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
     error = _error(result)
-    task = draft.put(replace(move(task, Trigger.DROPPED), error=error))
+    why = f"{worker.role} ended with {error.kind}: goes on with the next cycle"
+    task = draft.put(replace(move(task, Trigger.DROPPED), error=error, reason=why))
     if error.kind is ErrorKind.INTERRUPTED:
         return  # a person stopped the run: that says nothing about the task
     if error.kind is ErrorKind.LOST:
@@ -172,7 +173,8 @@ def _errored(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
         task, most = replace(task, attempts=task.attempts + 1), draft.limits.max_spawn_attempts
         count = task.attempts
     if count >= most:
-        draft.give_up(task, f"{worker.role} ended with {error.kind} {count} times: {error.message}")
+        often = f"{error.kind} {times(count)}"
+        draft.give_up(task, f"{worker.role} ended with {often}: {error.message}")
         return
     if error.kind is not ErrorKind.LOST:
         task = replace(task, not_before=draft.retry_at(count, error))

@@ -108,3 +108,7 @@ class Draft:
         asked = min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
         at = self.now + timedelta(seconds=max(doubled, asked))
         return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def times(count: int) -> str:
+    return f"{count} time{'' if count == 1 else 's'}"

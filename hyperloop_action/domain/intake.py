@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from hyperloop_action.domain.collect import back_off, finished
-from hyperloop_action.domain.draft import Draft
+from hyperloop_action.domain.draft import Draft, times
 from hyperloop_action.domain.facts import (
     PlanRefused,
     SessionEnded,
@@ -118,7 +118,7 @@ def _judge(draft: Draft, planner: Planner, proposals: tuple[Proposal, ...]) -> N
         why = f"the plan was refused twice: {reason}"
         _end_plan(draft, planner, why, refusal="")
     else:
-        _release(draft, planner)
+        _release(draft, planner, f"the plan was refused: {reason}")
         again = Planner(sessions=planner.sessions, refusal=reason)
         draft.meta = replace(draft.meta, planner=again)
 
@@ -220,12 +220,12 @@ def _errored(draft: Draft, planner: Planner, worker: Worker, result: Result) -> 
     attempts = planner.attempts + (not vanished and not stopped)
     planner = replace(planner, lost=lost, attempts=attempts, error=error)
     if attempts >= draft.limits.max_spawn_attempts or lost >= draft.limits.max_lost:
-        times = lost if vanished else attempts
-        why = f"{worker.role} ended with {error.kind} {times} times: {error.message}"
+        often = f"{error.kind} {times(lost if vanished else attempts)}"
+        why = f"{worker.role} ended with {often}: {error.message}"
         _end_plan(draft, planner, why, refusal="", final=True)
         return
     rest = None if vanished or stopped else draft.retry_at(attempts, error)
-    _release(draft, planner)
+    _release(draft, planner, f"{worker.role} ended with {error.kind}: {error.message}")
     draft.meta = replace(
         draft.meta, planner=replace(planner, worker=None, specs=(), not_before=rest)
     )
@@ -249,11 +249,13 @@ def _end_plan(
     draft.meta = replace(draft.meta, planner=kept)
 
 
-def _release(draft: Draft, planner: Planner) -> None:
+def _release(draft: Draft, planner: Planner, why: str) -> None:
+    """The reason stands on the spec until its next plan is accepted, for those who look at it."""
     for spec in planner.specs:
         entry = draft.specs.get(spec.path)
         if entry and entry.status is SpecStatus.PLANNING:
-            draft.specs[spec.path] = replace(entry, status=SpecStatus.PENDING)
+            reason = f"planned again, since {why}"
+            draft.specs[spec.path] = replace(entry, status=SpecStatus.PENDING, reason=reason)
 
 
 def _find_gap(draft: Draft, path: str) -> None:

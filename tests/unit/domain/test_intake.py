@@ -359,6 +359,7 @@ def test_a_plan_that_breaks_a_rule_goes_back_once_and_makes_no_task(
     assert draft.tasks == state.tasks
     assert draft.meta.planner == Planner(sessions=1, refusal=reason)
     assert draft.specs[SPEC].status is PENDING
+    assert draft.specs[SPEC].reason == f"planned again, since the plan was refused: {reason}"
     assert lines(draft)[-1] == f"plan refused: {reason}"
 
 
@@ -405,6 +406,21 @@ def test_a_pm_that_erred_rests_longer_each_time() -> None:
     assert specs_to_plan(draft) == (to_plan(),)
     claim_plan(draft, PM, specs_to_plan(draft))
     assert draft.specs[SPEC].attempts == 1  # an error is no plan
+
+
+def test_why_the_pm_erred_is_told_with_its_specs_until_a_plan_is_accepted() -> None:
+    draft = ended(planning(), errs(ErrorKind.TIMEOUT, "pm-1"))
+    draft.now = NOW + timedelta(seconds=60)
+    claim_plan(draft, worker_of("pm-2", Wants.PROPOSALS), specs_to_plan(draft))
+    again = "planned again, since pm ended with timeout: no luck"
+    assert (draft.specs[SPEC].status, draft.specs[SPEC].reason) == (PLANNING, again)
+    collect_plan(draft, world_with(done("pm-2", proposals=(proposal(),))))
+    assert (draft.specs[SPEC].status, draft.specs[SPEC].reason) == (RECONCILING, "")
+
+
+def test_once_is_one_time() -> None:
+    draft = ended(planning(), errs(ErrorKind.AUTH, "pm-1"), Limits(max_spawn_attempts=1))
+    assert draft.specs[SPEC].reason == "pm ended with auth 1 time: no luck"
 
 
 def test_a_pm_that_erred_three_times_fails_its_specs_with_the_reason_in_words() -> None:
