@@ -100,10 +100,12 @@ class Loop:
         self.ports.workers.wait(view.live, until)
 
     def _wait_for(self, orders: Iterable[str], last: Cycle) -> None:
-        """Until all of them have ended; they have deadlines of their own."""
-        orders = list(orders)
-        self.report.waiting(self._outlook(last), None)
-        self.ports.workers.wait(orders, None, every=True)
+        """Until all of them have ended that are not collected yet; they have deadlines of their
+        own."""
+        view = self._outlook(last)
+        if live := [order for order in orders if order in view.live]:
+            self.report.waiting(view, None)
+            self.ports.workers.wait(live, None, every=True)
 
     def _stop(self, last: Cycle) -> Summary:
         live = self._outlook(last).live

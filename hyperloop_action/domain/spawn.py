@@ -185,5 +185,5 @@ def _agent(draft: Draft, task: Task) -> str:
 
 
 def clock(at: datetime) -> str:
-    """As the board shows times: UTC to the minute, the day where it is not the same one."""
-    return at.strftime("%Y-%m-%d %H:%M UTC")
+    """As the board shows times: day and minute in UTC, rounded up, so that it is over by then."""
+    return (at + timedelta(seconds=59)).strftime("%Y-%m-%d %H:%M UTC")

@@ -62,13 +62,15 @@ class Desk:
 
 @dataclass
 class ScriptedWorkers:
-    """``answers`` are by order id, the others by :func:`usual`. Ids in ``held`` go on working until
-    they are let go. ``asked`` are all orders in turn, ``stopped`` those that were asked to end."""
+    """``answers`` are by order id, else ``by_round`` (task, role, round), else :meth:`usual`. Orders
+    in ``held`` go on until they are let go. ``asked`` are all orders in turn, ``stopped`` those that
+    were asked to end."""
 
     git: Git
     advance: Callable[[datetime | None], None]
     plans: Mapping[str, tuple[Proposal, ...]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
+    by_round: dict[tuple[str | None, str, int], Answer] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     asked: dict[str, Order] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
@@ -89,8 +91,8 @@ class ScriptedWorkers:
             return
         assert order.id not in self.asked, f"{order.id} was paid for twice"
         self.asked[order.id] = order
-        answer = self.answers.get(order.id, self.usual)
-        result = answer(order, Desk(self.git, order))
+        scripted = self.by_round.get((order.task, order.role, order.round), self.usual)
+        result = self.answers.get(order.id, scripted)(order, Desk(self.git, order))
         self.on_disk[order.id] = result
         self.spent += result.usage.cost_usd if result else 0.0
 
@@ -115,7 +117,7 @@ class ScriptedWorkers:
         self.stopped += orders
 
     def usual(self, order: Order, desk: Desk) -> Result:
-        """The pm answers by ``plans``, an agent writes a file named after its task; all else is fine."""
+        """The pm answers by ``plans``, an agent writes a file named after its task, others pass."""
         if order.wants is Wants.PROPOSALS:
             proposals = (one for spec in order.specs for one in self.plans.get(spec.path, ()))
             return answer(order, proposals=tuple(proposals))

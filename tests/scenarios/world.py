@@ -7,8 +7,9 @@ process has that was killed and started again.
 import re
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hyperloop_action.adapters.local_forge import LocalForge
 from hyperloop_action.adapters.state_branch import StateBranch
@@ -98,6 +99,39 @@ class Quiet:
     def stopping(self, orders: Iterable[str]) -> None: ...
 
     def trouble(self, error: HyperloopError) -> None: ...
+
+
+class Killed(BaseException):
+    """As a kill it passes every ``except Exception``."""
+
+
+class Watched:
+    """A port of which every call is told before and after: ``state.save``."""
+
+    def __init__(self, name: str, port: object, *tell: Callable[[str], None]) -> None:
+        self._name, self._port, self._tell = name, port, tell
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        call, (before, after) = f"{self._name}.{name}", self._tell
+
+        def told(*args: object, **kwargs: object) -> object:
+            before(call)
+            answer = getattr(self._port, name)(*args, **kwargs)
+            after(call)
+            return answer
+
+        return told
+
+
+def watched(
+    ports: Ports, before: Callable[[str], None], after: Callable[[str], None] = lambda _: None
+) -> Ports:
+    """``before`` and ``after`` may raise, as if the engine died there."""
+    names = ("state", "repository", "workers", "forge", "prompts")
+    told: dict[str, Any] = {
+        name: Watched(name, getattr(ports, name), before, after) for name in names
+    }
+    return replace(ports, **told)
 
 
 @dataclass

@@ -171,7 +171,7 @@ TIMED_OUT = SessionError(kind=ErrorKind.TIMEOUT, message="late")
     ("until", "reason"),
     [
         (LATER, "backs off until 2026-11-21 14:05 UTC (timeout)"),
-        (NOW + timedelta(seconds=1), "backs off until 2026-11-21 14:00 UTC (timeout)"),
+        (NOW + timedelta(seconds=1), "backs off until 2026-11-21 14:01 UTC (timeout)"),
         (NOW, "implementer works on it"),
     ],
 )
