@@ -11,7 +11,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -51,6 +52,7 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._old[number] = signal.signal(number, self._remember)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._old)  # see :func:`held`
         return self
 
     def __exit__(
@@ -70,6 +72,17 @@ class Interrupts:
 
     def _remember(self, _number: int, _frame: FrameType | None) -> None:
         self.seen = True
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """A program that is started in here gets SIGINT and SIGTERM only when it is ready for them: as
+    it enters :class:`Interrupts`. Before that they would end it without a word."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from hyperloop_action.adapters import proc, processes
 from hyperloop_action.adapters.agents import RUNTIMES
 from hyperloop_action.adapters.clones import write_whole
 from hyperloop_action.adapters.git import Git
+from hyperloop_action.adapters.isolation import held
 from hyperloop_action.adapters.supervisor import WORKER, salvage
 from hyperloop_action.domain.model import Handle, Worker
 from hyperloop_action.domain.orders import Order, Result, decode_result, encode
@@ -78,7 +79,7 @@ class LocalWorkers:
         files.order.write_bytes(document)
         words = [sys.executable, "-m", "hyperloop_action", "work", str(files.order)]
         words += ["--out", str(files.root), "--path", str(self.git.directory)]
-        with (files.root / "work.log").open("wb") as log:
+        with (files.root / "work.log").open("wb") as log, held():
             child = proc.popen(
                 words, cwd=self.root, env=self.env, stdout=log, stderr=log, new_session=True
             )

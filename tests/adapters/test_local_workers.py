@@ -111,3 +111,14 @@ def test_a_result_that_another_engine_removes_meanwhile_is_not_seen(
     workers.wait([one.id], None)
     workers.forget([one.id])
     assert workers.look([claimed(one)]) == WorkersSeen({}, frozenset(), frozenset({one.id}))
+
+
+def test_a_worker_stopped_before_its_first_word_says_so(repo: Repo, workers: LocalWorkers) -> None:
+    """Somebody who ends a run has lost nothing: that is no worker which vanished."""
+    one = order(repo, "sleep=30")
+    workers.start(one)
+    workers.stop([one.id])
+    workers.wait([one.id], None)
+    result = workers.look([claimed(one)]).results[one.id]
+    assert result.error
+    assert result.error.kind is ErrorKind.INTERRUPTED
