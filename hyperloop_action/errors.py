@@ -81,8 +81,13 @@ class CheckedOut(TransientError):
 
     def __init__(self, places: dict[str, str]) -> None:
         self.places = places
-        named = ", ".join(f"{ref} in {place}" for ref, place in places.items())
-        super().__init__(f"checked out: {named}", hint="check out another branch there")
+        names = {ref.removeprefix("refs/heads/"): place for ref, place in places.items()}
+        super().__init__(
+            ", ".join(f"{name} is checked out in {place}" for name, place in names.items()),
+            expected="no working tree on a branch that has to move",
+            hint="check out another branch there: "
+            + "; ".join(f"git -C {place} switch --detach" for place in sorted({*names.values()})),
+        )
 
 
 class PermanentError(HyperloopError):

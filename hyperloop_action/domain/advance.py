@@ -163,20 +163,27 @@ def _conflicted(draft: Draft, task: Task, files: tuple[str, ...], base: str) -> 
 
 
 def _refused(draft: Draft, task: Task, reason: str) -> None:
-    """What a remote refuses it may take next time; after that its words go to an agent."""
+    """What a remote refuses it may take next time; after that its words go to an agent, once: where
+    new work is refused as well, no agent can help."""
     tries, most = task.action_attempts + 1, draft.limits.max_action_attempts
     task = draft.put(replace(task, action_attempts=tries))
     if tries < most:
         draft.wait(task, f"the merge was refused ({tries} of {most} tries): {_line(reason)}")
         return
-    findings = f"The merge into the base branch was refused {tries} times:\n\n{reason}"
+    why = f"the merge was refused {tries} times"
+    if any(review.findings.startswith(_REFUSED) for review in draft.reviews.get(task.id, ())):
+        draft.give_up(task, f"{why}, for new work too: {_line(reason)}")
+        return
+    findings = f"{_REFUSED} {tries} times:\n\n{reason}"
     draft.review(
         Review(
             task_id=task.id, round=task.round, role="merge", verdict=Verdict.FAIL, findings=findings
         )
     )
-    why = f"the merge was refused {tries} times"
     send_back(draft, task, rework(draft.process, task.position), why)
+
+
+_REFUSED = "The merge into the base branch was refused"
 
 
 def _line(text: str) -> str:
