@@ -58,7 +58,7 @@ TABLE: dict[Trigger, dict[Phase, Phase | None]] = {
     Trigger.TO_GATE: {Q: G, W: G, G: G, A: G, DONE: None, FAILED: None, GONE: None},
     Trigger.TO_ACTION: {Q: A, W: A, G: A, A: A, DONE: None, FAILED: None, GONE: None},
     Trigger.FINISHED: {Q: None, W: DONE, G: DONE, A: DONE, DONE: None, FAILED: None, GONE: None},
-    Trigger.GAVE_UP: dict.fromkeys((Q, W, G, A), FAILED) | dict.fromkeys(FINAL),
+    Trigger.GAVE_UP: dict.fromkeys((Q, W, G, A), FAILED) | dict.fromkeys(sorted(FINAL)),
     Trigger.CANCELLED: dict.fromkeys((Q, W, G, A, FAILED), GONE) | dict.fromkeys((DONE, GONE)),
     Trigger.REOPENED: {Q: None, W: None, G: None, A: None, DONE: None, FAILED: Q, GONE: Q},
 }
