@@ -1,6 +1,6 @@
 """Trunk and the task branches, seen once per cycle: one look at the refs serves state and world."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -41,13 +41,13 @@ class Trunk:
                 hint="name the right one with --branch, or base_branch in .hyperloop.yaml",
             )
         branches = {n: t for n, t in self._tips.items() if n.startswith(self.prefix)}
-        merged = self._merged(state, base)
+        merged, specs = self._merged(state, base), self._specs(base)
         return World(
             base=base,
-            specs=self._specs(base),
+            specs=specs,
             branches=branches,
             merged=merged,
-            checked_out=self._checked_out() if merged or _may_move(state) else {},
+            checked_out=self._checked_out() if merged or _may_move(state, specs) else {},
         )
 
     def evidence(self) -> Evidence:
@@ -104,9 +104,9 @@ class Trunk:
         return {c.branch: str(c.path) for c in checkouts(self.git) if c.branch in self._tips}
 
 
-def _may_move(state: State) -> bool:
+def _may_move(state: State, specs: Container[str]) -> bool:
     """Whether this cycle could move a task branch; while all wait for people, it does not."""
     return any(
-        task.open and (task.phase is not Phase.WAITING or task.approval)
+        task.open and (task.phase is not Phase.WAITING or task.approval or task.spec not in specs)
         for task in state.tasks.values()
     )

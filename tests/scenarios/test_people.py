@@ -100,6 +100,20 @@ def test_a_spec_that_is_removed_takes_its_waiting_task_and_its_branch_along(repo
     assert repo.git("branch", "--list", "hyperloop/*") == ""
 
 
+def test_the_branch_of_a_removed_spec_stays_where_a_person_has_it_checked_out(repo: Repo) -> None:
+    repo.commit({PAY: "# Pay\n"})
+    tale = story(repo, "login", process=GATED)
+    tale.run()
+    repo.git("worktree", "add", "--quiet", str(repo.path.parent / "ada"), BRANCH)
+    repo.git("rm", "--quiet", AUTH)
+    repo.git("commit", "--quiet", "-m", "No more logins")
+
+    tale.run()
+
+    assert tale.finished().phase is Phase.CANCELLED
+    assert repo.git("branch", "--list", BRANCH).strip("+ ") == BRANCH
+
+
 def test_a_task_of_a_removed_spec_that_works_is_asked_to_stop(repo: Repo) -> None:
     repo.commit({PAY: "# Pay\n"})
     tale = story(repo, "login")
