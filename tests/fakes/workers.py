@@ -62,9 +62,9 @@ class Desk:
 
 @dataclass
 class ScriptedWorkers:
-    """``answers`` are by order id, else ``by_round`` (task, role, round), else :meth:`usual`. Orders
-    in ``held`` go on until they are let go. ``asked`` are all orders in turn, ``stopped`` those that
-    were asked to end."""
+    """``answers`` are by order id, else ``by_round`` (task, role, round), else as :meth:`usual`.
+    Orders in ``held`` go on until they are let go. ``asked`` are all orders in turn, ``stopped``
+    those that were asked to end."""
 
     git: Git
     advance: Callable[[datetime | None], None]
