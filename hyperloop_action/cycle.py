@@ -20,7 +20,7 @@ from hyperloop_action.domain.effects import Effect
 from hyperloop_action.domain.facts import Fact, summary
 from hyperloop_action.domain.intake import collect_plan, find_gaps, specs_to_plan
 from hyperloop_action.domain.ledger import close_specs, observe_specs
-from hyperloop_action.domain.model import State
+from hyperloop_action.domain.model import Phase, State
 from hyperloop_action.domain.orders import Order
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.domain.spawn import PLANNER, Claim, order_of, spawn, spawn_planner
@@ -125,18 +125,25 @@ def _advance(ports: Ports, draft: Draft, world: World) -> World:
 def _claim(ports: Ports, rules: Rules, draft: Draft, world: World) -> tuple[Order, ...]:
     """SPAWN: prompts are composed before the save, so that a template that fails costs nothing."""
     specs = specs_to_plan(draft)
-    texts = ports.repository.read(blobs_of(specs, draft.done())) if specs else {}
+    wanted = {*blobs_of(specs, draft.done()), *_pinned(draft)}
+    texts = ports.repository.read(wanted) if wanted else {}
+    specs = tuple(spec for spec in specs if spec.blob in texts)
     usable = fitting(refuse_blank(draft, specs, texts), texts)
     claims = spawn_planner(draft, usable, rules.roles[PLANNER], rules.claimer)
+    world = replace(world, missing=frozenset(wanted - texts.keys()))
     claims += spawn(draft, world, rules.roles, rules.claimer)
     state = draft.done()
-    texts |= ports.repository.read({c.task.spec_blob for c in claims if c.task} - texts.keys())
     words = {blob: text.decode("utf-8", "replace") for blob, text in texts.items()}
     prompts = (ports.prompts.compose(_briefing(rules, claim, state, words)) for claim in claims)
     return tuple(
         order_of(claim, world.base, prompt, rules.protected_paths, rules.max_change_mb)
         for claim, prompt in zip(claims, prompts, strict=True)
     )
+
+
+def _pinned(draft: Draft) -> set[str]:
+    """The texts that whoever starts now would be told."""
+    return {task.spec_blob for task in draft.open_tasks() if task.phase is Phase.QUEUED}
 
 
 def _briefing(rules: Rules, claim: Claim, state: State, texts: dict[str, str]) -> Briefing:

@@ -91,8 +91,8 @@ class Repository(Protocol):
         ...
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """Blob id -> content. Raises :class:`PermanentError` for an id that the repository
-        lacks."""
+        """Blob id -> content, without those that the repository lacks: a shallow clone has no old
+        texts."""
         ...
 
 

@@ -57,7 +57,17 @@ class Trunk:
         return Evidence(tuple(landed), tuple(branch for branch in found if branch))
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        return self.git.read_blobs(blobs)
+        wanted = list(blobs)
+        try:
+            return self.git.read_blobs(wanted)
+        except PermanentError:  # one is missing: all others count
+            return {blob: text for blob in wanted for text in self._text(blob)}
+
+    def _text(self, blob: str) -> list[bytes]:
+        try:
+            return list(self.git.read_blobs([blob]).values())
+        except PermanentError:
+            return []
 
     def _branch(self, name: str, base: str) -> BranchFound | None:
         head = self._tips[name]

@@ -139,6 +139,8 @@ def _why_not(draft: Draft, world: World, task: Task, role: Role) -> str:
     """The first thing that keeps the task from starting, in the words that the board shows."""
     if task.branch in world.checked_out and role.wants is Wants.CHANGES:
         return busy(task, world)
+    if task.spec_blob in world.missing:
+        return f"waits for the text of {task.spec_ref}: fetch the history that holds it"
     if task.not_before and draft.now < task.not_before:
         kind = f" ({task.error.kind})" if task.error else ""
         return f"backs off until {clock(task.not_before)}{kind}"

@@ -18,7 +18,8 @@ class World:
     """``branches`` maps the names of task branches to their tips, ``merged`` names those whose
     tip the base branch contains, ``checked_out`` says in which folder a person has one of them
     checked out. ``results``, ``alive`` and ``ended`` speak of claimed orders by their id; an
-    order in none of them is unknown, and only its deadline decides."""
+    order in none of them is unknown, and only its deadline decides. ``missing`` are texts (by blob)
+    that were looked for in vain."""
 
     base: str
     specs: dict[str, SpecSeen] = field(default_factory=dict)
@@ -28,3 +29,4 @@ class World:
     results: dict[str, Result] = field(default_factory=dict)
     alive: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()

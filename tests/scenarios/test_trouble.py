@@ -24,6 +24,7 @@ from tests.scenarios.world import (
     AUTH,
     LOOP,
     MERGE,
+    PAY,
     Killed,
     Story,
     process,
@@ -477,7 +478,7 @@ def test_whoever_loses_the_race_decides_again(repo: Repo) -> None:
 def test_an_approval_given_while_a_cycle_decides_is_not_lost(repo: Repo) -> None:
     tale = story(repo, "login", process=GATED)
     tale.run()
-    repo.commit({"specs/pay.md": "# Pay\n"})
+    repo.commit({PAY: "# Pay\n"})
 
     def ada() -> None:
         tale.wrap = lambda ports: ports
@@ -521,3 +522,50 @@ def test_whoever_loses_every_race_says_so_and_has_started_nobody(repo: Repo) -> 
     with pytest.raises(TransientError, match="somebody else moved the state 8 times in a row"):
         tale.cycle()
     assert tale.agents.asked == {}
+
+
+# --- what cannot be read --------------------------------------------------------------------------
+
+
+def test_more_specs_than_a_plan_takes_with_a_blank_one_among_them(repo: Repo) -> None:
+    blank = {f"specs/s{n:02d}.md": f"# Spec {n}\n" for n in range(25)} | {"specs/s03.md": "\n\n"}
+    repo.commit(blank)
+    tale = story(repo, "login")
+
+    tale.run()
+
+    statuses = {path: entry.status for path, entry in tale.state().specs.items()}
+    assert statuses == dict.fromkeys([AUTH, *blank], SpecStatus.SYNCED) | {
+        "specs/s03.md": SpecStatus.FAILED
+    }
+
+
+def test_a_synced_text_that_is_no_longer_in_the_repository_is_left_out_of_the_plan(
+    repo: Repo,
+) -> None:
+    tale = story(repo, "login")
+    tale.run()
+    old = repo.tip(f"main:{AUTH}")
+    repo.commit({AUTH: "# Auth\n\nMore.\n"})
+    (repo.path / ".git/objects" / old[:2] / old[2:]).unlink()
+
+    assert tale.run().outlook.converged
+
+    assert tale.agents.asked["pm-2"].specs[0].change == "changed"
+
+
+def test_a_task_whose_pinned_text_is_gone_waits_alone(repo: Repo) -> None:
+    repo.commit({PAY: "# Pay\n"})
+    plans = {AUTH: (proposal("login"),), PAY: (proposal("pay", PAY),)}
+    tale = story(repo, plans=plans)
+    tale.cycles(2)
+    old = repo.tip(f"main:{AUTH}")
+    repo.commit({AUTH: "# Auth\n\nMore.\n"})
+    (repo.path / ".git/objects" / old[:2] / old[2:]).unlink()
+
+    tale.run()
+
+    assert tale.state().specs[PAY].status is SpecStatus.SYNCED
+    assert tale.task().reason == (
+        f"waits for the text of {tale.task().spec_ref}: fetch the history that holds it"
+    )

@@ -253,6 +253,15 @@ def test_nobody_works_on_a_branch_that_a_person_has_checked_out_but_verifiers_ma
     )
 
 
+def test_nobody_works_without_the_text_that_the_task_is_pinned_to() -> None:
+    task = make_task(1, spec_blob="gone")
+    draft, orders = spawned(task, make_task(2), world=world_of(missing=frozenset({"gone"})))
+    assert orders == ["task-002-1"]
+    assert reasons(draft)["task-001"] == (
+        f"waits for the text of {task.spec_ref}: fetch the history that holds it"
+    )
+
+
 def test_a_reason_that_stays_is_not_written_again() -> None:
     draft, _ = spawned(make_task(2, deps=("task-001",)), make_task(1, Phase.FAILED))
     again, _ = spawned(*draft.tasks.values())
