@@ -25,5 +25,15 @@ def _merge(effect: Merge, base: str, ports: Ports) -> MergeOutcome:
     except TransientError as error:
         return MergeOutcome(effect, Blocked(error.what), base)
     except PermanentError as error:
-        refused = Refused if _CONTENT.search(error.what) else Blocked
-        return MergeOutcome(effect, refused(error.what), base)
+        if _CONTENT.search(error.what):
+            return MergeOutcome(effect, Refused(error.what), base)
+        return MergeOutcome(effect, Blocked(_gist(error.what)), base)
+
+
+def _gist(refusal: str) -> str:
+    """What fits on a board of a refusal that may be a page long: its first two lines, and the words
+    in which git says why."""
+    first, _, page = refusal.partition("\n")
+    lines = [line.strip() for line in page.splitlines()]
+    why = re.search(r"\[(?:remote )?rejected\] \((.+)\)", page)
+    return " ".join([first, *lines[:1], *([f"({why[1]})"] if why else [])])

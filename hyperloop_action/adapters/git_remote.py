@@ -25,10 +25,15 @@ _FETCH = (
 _NEEDS_A_PERSON = re.compile(
     r"permission .*denied|denied to|access denied|not permitted|authentication failed"
     r"|could not read (username|password)|terminal prompts disabled|invalid (username|credentials)"
-    r"|returned error: 40[134]|repository .*not found|does not appear to be a git repository"
-    r"|no such remote|protected branch|protected ref|hook declined|gh0\d\d|refusing to"
+    r"|returned error: 40[13]|protected branch|protected ref|hook declined|gh0\d\d|refusing to"
     r"|without `?workflows?`? (permission|scope)|deny (updating|deletion)|deletion prohibited"
     r"|host key verification failed|src refspec .* does not match|non-commit object",
+    re.IGNORECASE,
+)
+
+_NOT_THERE = re.compile(
+    r"returned error: 404|repository .*not found|does not appear to be a git repository"
+    r"|no such remote",
     re.IGNORECASE,
 )
 
@@ -133,7 +138,14 @@ def refusal(git: Git, what: str, complaint: str) -> HyperloopError:
     """The error that a complaint about a remote or a ref stands for, by who must act next."""
     if locked := lock_in_the_way(git, complaint):
         return locked
-    said = redact(complaint)
+    said = _indented(redact(complaint))
+    if _NOT_THERE.search(complaint):  # GitHub says so as well to those who may not know of it
+        return PermanentError(
+            f"{what} found no repository:\n{said}",
+            expected="a repository at that address, and a token or key that may read it",
+            hint=f"look at `git remote get-url {git.remote}`;"
+            " to work without a remote: `remote: none` in .hyperloop.yaml",
+        )
     if _NEEDS_A_PERSON.search(complaint):
         return PermanentError(
             f"{what} was refused:\n{said}",
@@ -141,6 +153,12 @@ def refusal(git: Git, what: str, complaint: str) -> HyperloopError:
             hint="check the permissions of the workflow and the branch protection",
         )
     return TransientError(f"{what} failed:\n{said}", hint="the next cycle will try again")
+
+
+def _indented(complaint: str) -> str:
+    """Without the empty lines and the frame that git puts around what a server says."""
+    lines = (line.removeprefix("remote:").strip() for line in complaint.splitlines())
+    return "\n".join(f"    {line}" for line in lines if line and line != "Done")
 
 
 def patiently(git: Git, what: str, attempt: Callable[[], T]) -> T:
