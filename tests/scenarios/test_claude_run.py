@@ -264,7 +264,7 @@ def test_a_task_outlives_every_failure_of_the_api_and_loses_no_work(
                 GOES_ON,
             ],
             "implementer task-003": [
-                cut_short(limited(2), "first"),
+                cut_short(limited(3), "first"),
                 cut_short(bash("true"), "second"),
                 GOES_ON,
             ],
@@ -296,7 +296,7 @@ def test_a_task_outlives_every_failure_of_the_api_and_loses_no_work(
         "task-003-1": "overloaded",
         "task-003-2": "turn-limit",
     }
-    assert waited(limited_task["events"], "(task-003-1)", "(task-003-2)") >= 2
+    assert waited(limited_task["events"], "(task-003-1)", "(task-003-2)") >= 3
 
 
 TROUBLES = {
