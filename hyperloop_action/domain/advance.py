@@ -6,7 +6,7 @@ One merge at a time: after each the world is read anew, since it moved the base 
 from msgspec.structs import replace
 
 from hyperloop_action.domain.collect import go_on, send_back
-from hyperloop_action.domain.draft import Draft
+from hyperloop_action.domain.draft import Draft, times
 from hyperloop_action.domain.effects import Merge, MergeOutcome
 from hyperloop_action.domain.facts import (
     ActionDone,
@@ -157,7 +157,7 @@ def _conflicted(draft: Draft, task: Task, files: tuple[str, ...], base: str) -> 
     task = draft.put(replace(task, conflicts=task.conflicts + 1, base=base))
     if task.conflicts > draft.limits.max_rebase_attempts:
         most = draft.limits.max_rebase_attempts
-        draft.give_up(task, f"it conflicted more than {most} times (max_rebase_attempts): {named}")
+        draft.give_up(task, f"it conflicted more than {times(most)} (max_rebase_attempts): {named}")
         return
     send_back(draft, task, rework(draft.process, task.position), f"conflicts in {named}")
 

@@ -142,7 +142,7 @@ def test_a_task_that_conflicts_too_often_is_planned_again(repo: Repo) -> None:
           task-001: verifier pass (task-001-4, 60 s, $0.25)
           task-001 goes on to action merge-pr
           task-001 conflicts with the base branch in src/app.py
-          task-001 failed: it conflicted more than 1 times (max_rebase_attempts): src/app.py
+          task-001 failed: it conflicted more than 1 time (max_rebase_attempts): src/app.py
           Task-Ref: task-001 | Spec-Ref: specs/auth.md@<commit> | Run-Ref: local
 
         14:05 cycle 7: spawn 1
