@@ -21,7 +21,14 @@ from hyperloop_action.adapters.prompts import (
 from hyperloop_action.domain.agents import AgentDefinition
 from hyperloop_action.domain.briefing import Briefing, SpecBrief
 from hyperloop_action.domain.model import Phase, Review, Task
-from hyperloop_action.domain.orders import Answer, Proposal, Verdict, Wants
+from hyperloop_action.domain.orders import (
+    Answer,
+    ErrorKind,
+    Proposal,
+    SessionError,
+    Verdict,
+    Wants,
+)
 from hyperloop_action.errors import ConfigError
 
 BASE = Path(hyperloop_action.__file__).parent / "base"
@@ -150,6 +157,17 @@ no 401
 ```
 """
     )
+
+
+def test_an_agent_is_told_that_an_earlier_session_was_cut_short() -> None:
+    cut = SessionError(kind=ErrorKind.TIMEOUT, message="it hung")
+    prompt = compose(briefing(task=changed(task(), error=cut)))
+    assert prompt.endswith("""\
+This is round 0, the first.
+
+An earlier session of this round ended early (timeout). What it had done is on the branch:
+look at that first, and go on from there.
+""")
 
 
 def test_what_a_project_adds_stands_before_the_spec() -> None:
