@@ -6,6 +6,7 @@ Every git process of the engine is started by :class:`Git`, so the environment i
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,13 @@ EMPTY_TREE = {
 
 FATAL = 128
 """The code with which git ends when it could not do what it was asked; 1 is often an answer."""
+
+_UNWRITABLE = re.compile(
+    r"insufficient permission|permission denied|read-only file system|no space left"
+    r"|disk quota exceeded",
+    re.IGNORECASE,
+)
+"""What git says of a repository in which it may not, or cannot, put anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +136,26 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> proc.Completed:
-        """Run git here. Raises :class:`CommandFailed` for a code outside ``accept``."""
-        return proc.run(
-            ["git", *args],
-            cwd=self.directory,
-            env={**self.env, **env} if env else self.env,
-            stdin=stdin,
-            accept=accept,
-            timeout_s=timeout_s,
-        )
+        """Run git here. Raises :class:`CommandFailed` for a code outside ``accept``,
+        :class:`PermanentError` where git may not write, or has no room to."""
+        try:
+            return proc.run(
+                ["git", *args],
+                cwd=self.directory,
+                env={**self.env, **env} if env else self.env,
+                stdin=stdin,
+                accept=accept,
+                timeout_s=timeout_s,
+            )
+        except proc.CommandFailed as failed:
+            said = failed.completed.complaint
+            if not _UNWRITABLE.search(said):
+                raise
+            raise PermanentError(
+                f"git cannot write to {self.common_dir}: {said.splitlines()[0]}",
+                expected="a repository that you may write to, with room on its disk",
+                hint="look at its owner and permissions (`ls -ld`) and at `df`",
+            ) from failed
 
     def list_refs(self, *patterns: str) -> dict[str, str]:
         """Full name -> object id. A pattern that ends in ``/`` takes everything below it."""

@@ -38,6 +38,8 @@ class Person:
     repo: Repo
     home: Path
     path: str = os.environ["PATH"]
+    through: tuple[str, ...] = ()
+    """Words before the command: a program that takes rights away."""
 
     @property
     def work(self) -> Path:
@@ -50,7 +52,7 @@ class Person:
 
     def say(self, *words: str, cwd: Path | None = None, patience_s: float = 60.0) -> Said:
         done = subprocess.run(
-            [sys.executable, "-m", "hyperloop_action", *words],
+            [*self.through, sys.executable, "-m", "hyperloop_action", *words],
             cwd=cwd or self.repo.path,
             env=self.env,
             capture_output=True,
