@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hyperloop_action.adapters.git import Git
+from hyperloop_action.adapters.git_locks import lock_in_the_way, moving
 from hyperloop_action.domain.landing import Blocked
 from hyperloop_action.errors import PermanentError
 
@@ -90,8 +91,9 @@ def fast_forward(git: Git, checkout: Checkout, commit: str) -> Blocked | None:
 
 def _merge(here: Git, checkout: Checkout, commit: str) -> Blocked | None:
     quiet = "--quiet --no-stat --no-autostash --no-verify-signatures --no-overwrite-ignore"
-    done = here.run("merge", "--ff-only", *quiet.split(), commit, accept=range(256))
-    return _in_the_way(checkout, done.complaint) if done.code else None
+    with moving(here):
+        done = here.run("merge", "--ff-only", *quiet.split(), commit, accept=range(256))
+    return _in_the_way(here, checkout, done.complaint) if done.code else None
 
 
 def _has_content(here: Git, commit: str, paths: Sequence[str]) -> bool:
@@ -105,7 +107,7 @@ def _has_content(here: Git, commit: str, paths: Sequence[str]) -> bool:
     return blobs == [wanted[path].blob for path in files]
 
 
-def _in_the_way(checkout: Checkout, complaint: str) -> Blocked:
+def _in_the_way(here: Git, checkout: Checkout, complaint: str) -> Blocked:
     files = tuple(re.findall(r"^\t(.+)$|^error: Entry '(.+)' ", complaint, re.MULTILINE))
     names = tuple(sorted({one or other for one, other in files}))
     if lock := re.search(r"Unable to create '(.+index\.lock)': File exists", complaint):
@@ -117,4 +119,6 @@ def _in_the_way(checkout: Checkout, complaint: str) -> Blocked:
         return Blocked(f"{' and '.join(kinds)} in {checkout.path} would be overwritten", names)
     if "fast-forward" in complaint:
         return Blocked(f"{checkout.path} has commits of its own on {checkout.branch}")
+    if locked := lock_in_the_way(here, complaint):
+        raise locked
     raise PermanentError(f"{checkout.path} cannot follow {checkout.branch}: {complaint}")

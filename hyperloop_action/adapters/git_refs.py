@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from hyperloop_action.adapters.git import Git
+from hyperloop_action.adapters.git_locks import moving
 from hyperloop_action.adapters.git_remote import exchange, patiently, refusal, tips_there
 from hyperloop_action.domain.commits import RefMove
 from hyperloop_action.errors import HyperloopError, Moved, PermanentError, TransientError
@@ -62,11 +63,12 @@ def _update(git: Git, moves: Sequence[RefMove], why: str) -> str | None:
     """One local transaction; git's complaint, or None when it was done."""
     none = "0" * len(next(move.new or move.old or "" for move in moves))
     lines = (f"update {m.ref}\0{m.new or none}\0{m.old or none}\0" for m in moves)
-    done = git.run(
-        *("update-ref", "-m", why, "--stdin", "-z"),
-        stdin="".join(lines).encode(),
-        accept=range(256),
-    )
+    with moving(git):
+        done = git.run(
+            *("update-ref", "-m", why, "--stdin", "-z"),
+            stdin="".join(lines).encode(),
+            accept=range(256),
+        )
     return done.complaint if done.code else None
 
 

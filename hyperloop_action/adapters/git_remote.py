@@ -6,12 +6,13 @@ what is new is fetched into ``refs/remotes/``; local branches, tags and FETCH_HE
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TypeVar
 
 from hyperloop_action.adapters import proc
 from hyperloop_action.adapters.git import Git
-from hyperloop_action.adapters.git_locks import lock_in_the_way
+from hyperloop_action.adapters.git_locks import lock_in_the_way, moving
 from hyperloop_action.errors import HyperloopError, Moved, PermanentError, TransientError
 
 TIMEOUT_S = 120.0
@@ -123,7 +124,8 @@ def _is_shallow(git: Git) -> bool:
 def exchange(git: Git, *args: str, accept: Sequence[int] = (0,)) -> proc.Completed:
     """One command that talks to the remote. Raises what :func:`refusal` makes of a failure."""
     try:
-        done = git.run(*args, accept=range(256), timeout_s=TIMEOUT_S)
+        with moving(git) if args[0] == "fetch" else nullcontext():
+            done = git.run(*args, accept=range(256), timeout_s=TIMEOUT_S)
     except TimeoutError as error:
         raise TransientError(
             f"`git {args[0]}` got no answer from {git.remote} within {TIMEOUT_S:.0f} s",
