@@ -3,6 +3,8 @@
 An answer belongs to one order id; one that no task waits for changes nothing.
 """
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from hyperloop_action.domain.draft import Draft, times
@@ -35,7 +37,7 @@ from hyperloop_action.domain.pipeline import (
 )
 from hyperloop_action.domain.world import World
 
-RUNTIME_WIDE = frozenset({ErrorKind.OVERLOADED, ErrorKind.AUTH, ErrorKind.NO_CLI})
+RUNTIME_WIDE = frozenset({ErrorKind.AUTH, ErrorKind.NO_CLI})
 """Errors that the next task would meet as well: the whole runtime backs off, not the task alone."""
 
 ASIDE = "refs/hyperloop/aside/"
@@ -139,6 +141,7 @@ def adopt_branch(draft: Draft, world: World, task: Task) -> None:
 def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
     verdict = _verdict(worker, result)
     task = draft.put(replace(task, attempts=0, lost=0, error=None, not_before=None))
+    release_runtime(draft, worker.runtime)
     if worker.wants is Wants.VERDICT or verdict is Verdict.FAIL:
         draft.review(
             Review(
@@ -151,9 +154,8 @@ def _answered(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
             )
         )
     if not same_step(draft.process, task):
-        draft.put(
-            move(task, Trigger.DROPPED)
-        )  # the process changed meanwhile: `realign` restarts it
+        # The process changed meanwhile: `realign` restarts it.
+        draft.put(move(task, Trigger.DROPPED))
     elif verdict is Verdict.PASS:
         go_on(draft, task)
     else:
@@ -166,6 +168,9 @@ def _errored(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
     task = draft.put(replace(move(task, Trigger.DROPPED), error=error, reason=why))
     if error.kind is ErrorKind.INTERRUPTED:
         return  # a person stopped the run: that says nothing about the task
+    if error.kind is ErrorKind.OVERLOADED:
+        hold_runtime(draft, worker.runtime, error)
+        return
     if error.kind is ErrorKind.LOST:
         task, most = replace(task, lost=task.lost + 1), draft.limits.max_lost
         count = task.lost
@@ -183,14 +188,36 @@ def _errored(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
 
 
 def back_off(draft: Draft, runtime: str, attempts: int, error: SessionError) -> None:
-    """Keep the other tasks from running into the same wall."""
+    """Keep the other tasks from running into the same wall; each still counts its own attempts,
+    since only a person can mend this."""
     if error.kind not in RUNTIME_WIDE:
         return
-    until = draft.retry_at(attempts, error)
+    _hold(draft, runtime, draft.retry_at(attempts, error), error)
+
+
+def hold_runtime(draft: Draft, runtime: str, error: SessionError) -> None:
+    """A provider that is down is nobody's failed attempt, however long it lasts: all wait, longer
+    each time. Several sessions that met the same outage are one time."""
+    before = draft.meta.backoff.get(runtime)
+    waves = before.times if before else 0
+    if before is None or draft.now >= before.until:
+        waves += 1
+    _hold(draft, runtime, draft.retry_at(waves, error), error, waves)
+
+
+def release_runtime(draft: Draft, runtime: str) -> None:
+    """A session went well: the trouble is over."""
+    rest = {name: one for name, one in draft.meta.backoff.items() if name != runtime}
+    draft.meta = replace(draft.meta, backoff=rest)
+
+
+def _hold(
+    draft: Draft, runtime: str, until: datetime, error: SessionError, waves: int = 1
+) -> None:
     before = draft.meta.backoff.get(runtime)
     if before and before.until >= until:
         return
-    backoff = Backoff(until=until, reason=f"{error.kind}: {error.message}")
+    backoff = Backoff(until=until, reason=f"{error.kind}: {error.message}", times=waves)
     draft.meta = replace(draft.meta, backoff={**draft.meta.backoff, runtime: backoff})
 
 

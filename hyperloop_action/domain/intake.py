@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from hyperloop_action.domain.collect import back_off, finished
+from hyperloop_action.domain.collect import back_off, finished, hold_runtime, release_runtime
 from hyperloop_action.domain.draft import Draft, times
 from hyperloop_action.domain.facts import (
     PlanRefused,
@@ -38,6 +38,9 @@ from hyperloop_action.domain.proposals import problems_of, successors
 from hyperloop_action.domain.spec_texts import refuse_size
 from hyperloop_action.domain.world import World
 
+NOBODYS_FAULT = frozenset({ErrorKind.INTERRUPTED, ErrorKind.OVERLOADED})
+"""A person stopped the run, or the provider was down: no attempt is counted."""
+
 MAX_SPECS_PER_PLAN = 20
 """More go into the next plan: a prompt has an end."""
 
@@ -65,6 +68,7 @@ def collect_plan(draft: Draft, world: World) -> None:
             usage.duration_s,
         )
     )
+    release_runtime(draft, planner.worker.runtime)
     _judge(draft, planner, result.proposals)
 
 
@@ -90,8 +94,8 @@ def specs_to_plan(draft: Draft) -> tuple[SpecToPlan, ...]:
 def claim_plan(draft: Draft, worker: Worker, specs: tuple[SpecToPlan, ...]) -> None:
     """Attempts are counted when the money is committed, so that no crash forgets one."""
     planner = draft.meta.planner
-    stopped = planner.error is not None and planner.error.kind is ErrorKind.INTERRUPTED
-    again = bool(planner.refusal) or planner.attempts or planner.lost or stopped
+    excused = planner.error is not None and planner.error.kind in NOBODYS_FAULT
+    again = bool(planner.refusal) or planner.attempts or planner.lost or excused
     for spec in specs:
         entry = draft.specs[spec.path]
         attempts = entry.attempts if again and entry.attempts else entry.attempts + 1
@@ -214,22 +218,23 @@ def _errored(draft: Draft, planner: Planner, worker: Worker, result: Result) -> 
             worker.order, worker.role, None, error.kind, error.message, result.usage.cost_usd
         )
     )
-    vanished = error.kind is ErrorKind.LOST
-    stopped = error.kind is ErrorKind.INTERRUPTED
+    vanished, excused = error.kind is ErrorKind.LOST, error.kind in NOBODYS_FAULT
     lost = planner.lost + vanished
-    attempts = planner.attempts + (not vanished and not stopped)
+    attempts = planner.attempts + (not vanished and not excused)
     planner = replace(planner, lost=lost, attempts=attempts, error=error)
     if attempts >= draft.limits.max_spawn_attempts or lost >= draft.limits.max_lost:
         often = f"{error.kind} {times(lost if vanished else attempts)}"
         why = f"{worker.role} ended with {often}: {error.message}"
         _end_plan(draft, planner, why, refusal="", final=True)
         return
-    rest = None if vanished or stopped else draft.retry_at(attempts, error)
+    rest = None if vanished or excused else draft.retry_at(attempts, error)
     _release(draft, planner, f"{worker.role} ended with {error.kind}: {error.message}")
     draft.meta = replace(
         draft.meta, planner=replace(planner, worker=None, specs=(), not_before=rest)
     )
-    if rest:
+    if error.kind is ErrorKind.OVERLOADED:
+        hold_runtime(draft, worker.runtime, error)
+    elif rest:
         back_off(draft, worker.runtime, attempts, error)
 
 

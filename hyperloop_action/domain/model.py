@@ -167,10 +167,12 @@ class SpecEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nobody is started on this runtime until then."""
+    """Nobody is started on this runtime until then. ``times`` counts the pauses in a row; a session
+    that goes well ends them."""
 
     until: datetime
     reason: str
+    times: int = 1
 
 
 class Planner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from hyperloop_action.domain.collect import ASIDE, collect
 from hyperloop_action.domain.draft import Draft
 from hyperloop_action.domain.facts import SessionErred
 from hyperloop_action.domain.limits import Limits
-from hyperloop_action.domain.model import Backoff, Phase, Review, Task, Worker
+from hyperloop_action.domain.model import Backoff, Meta, Phase, Review, Task, Worker
 from hyperloop_action.domain.orders import (
     ErrorKind,
     Result,
@@ -195,7 +195,8 @@ def test_an_answer_to_a_step_that_the_process_no_longer_has_is_kept_but_moves_no
 
 # --- errors ---------------------------------------------------------------------------------------
 
-COUNTED = [kind for kind in ErrorKind if kind not in (ErrorKind.INTERRUPTED, ErrorKind.LOST)]
+EXCUSED = (ErrorKind.INTERRUPTED, ErrorKind.LOST, ErrorKind.OVERLOADED)
+COUNTED = [kind for kind in ErrorKind if kind not in EXCUSED]
 
 
 def after_errors(task: Task, result: Result, limits: Limits | None = None) -> Draft:
@@ -326,6 +327,37 @@ def test_of_two_pauses_of_a_runtime_the_longer_one_stands() -> None:
     long = errs(ErrorKind.OVERLOADED, "task-001-1", retry_after_s=600.0)
     collect(draft, world_with(long, errs(ErrorKind.OVERLOADED, "task-002-1")))
     assert draft.meta.backoff["claude"].until == NOW + timedelta(seconds=600)
+
+
+def outage(draft: Draft, after_s: float) -> Draft:
+    """The same session once more, and the provider is down, so many seconds after a draft."""
+    state = make_state(working(), meta=draft.meta)
+    later = draft_of(state)
+    later.now = NOW + timedelta(seconds=after_s)
+    collect(later, world_with(errs(ErrorKind.OVERLOADED), branches=HERE))
+    return later
+
+
+def test_a_provider_that_is_down_is_no_attempt_and_each_pause_is_longer() -> None:
+    first = after_errors(working(attempts=2), errs(ErrorKind.OVERLOADED, head=NEW))
+    assert (only(first).phase, only(first).attempts) == (Phase.QUEUED, 2)
+    assert (only(first).head, only(first).not_before) == (NEW, None)
+    second = outage(first, after_s=30)
+    assert second.meta.backoff["claude"].until == NOW + timedelta(seconds=30 + 60)
+    assert second.meta.backoff["claude"].times == 2
+
+
+def test_sessions_that_meet_the_same_outage_are_one_pause() -> None:
+    first = after_errors(working(), errs(ErrorKind.OVERLOADED))
+    same = outage(first, after_s=1)
+    assert same.meta.backoff["claude"].times == 1
+
+
+def test_a_session_that_goes_well_ends_the_pauses_of_its_runtime() -> None:
+    meta = Meta(backoff={"claude": Backoff(until=NOW, reason="x", times=5)})
+    draft = draft_of(make_state(working(), meta=meta))
+    collect(draft, world_with(passes(head=NEW), branches=HERE))
+    assert draft.meta.backoff == {}
 
 
 # --- people ---------------------------------------------------------------------------------------
