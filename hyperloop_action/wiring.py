@@ -4,22 +4,22 @@ The clock and the sleep of the machine are read here, the environment by the CLI
 down.
 """
 
-import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from hyperloop_action.adapters import processes, supervisor
 from hyperloop_action.adapters.agents import RUNTIMES
-from hyperloop_action.adapters.definitions import load_definitions, read_folder
+from hyperloop_action.adapters.definitions import load_definitions
 from hyperloop_action.adapters.git import Git, Repository, open_repository
 from hyperloop_action.adapters.git_environment import environment
 from hyperloop_action.adapters.local_forge import LocalForge
-from hyperloop_action.adapters.local_workers import LocalWorkers
+from hyperloop_action.adapters.local_workers import LocalWorkers, sessions_folder
+from hyperloop_action.adapters.project_files import ProjectFiles
 from hyperloop_action.adapters.prompts import TemplatePrompts, problems_of
 from hyperloop_action.adapters.sinks import Log
 from hyperloop_action.adapters.state_branch import StateBranch
@@ -33,7 +33,7 @@ from hyperloop_action.domain.rules import Rules
 from hyperloop_action.domain.spawn import Claimer, Role
 from hyperloop_action.errors import ConfigError, UsageError
 from hyperloop_action.ports import Ports
-from hyperloop_action.settings import CONFIG_FILE, Settings
+from hyperloop_action.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class App:
         """Read anew, since people may edit agents and process between two cycles.
         Raises :class:`ConfigError` with every mistake of all files."""
         settings = self.settings
-        definitions = load_definitions(_overlay(self.git, self.repository, settings), settings)
+        files = ProjectFiles(self.git, self.repository, settings.base_branch)
+        definitions = load_definitions(files.overlay(settings.overlay), settings)
         if problems := problems_of(definitions.agents):
             raise ConfigError(problems)
         roles = {
@@ -102,20 +103,17 @@ def open_app(
     its configuration; nothing is changed either way."""
     env = environment(request.env)
     repository = open_repository(request.path, env)
-    settings = read_settings(
-        request, repository, Git(_place(repository), env, repository.common_dir)
-    )
-    git, why = _git(repository, env, settings, notice)
+    alone = Git(_place(repository), env, repository.common_dir, notice=notice)
+    settings, told = _settings(request, alone, repository)
+    remotes = alone.remotes()
+    remote, why = choose_remote(settings.remote, remotes)
+    git = replace(alone, remote=remote)
     claimer = Claimer(_run_ref(request.env), processes.identity())
-    trunk = Trunk(
-        git,
-        settings.base_branch,
-        settings.state_branch,
-        settings.branch_prefix,
-        settings.specs_dir,
-    )
+    names = (settings.base_branch, settings.state_branch, settings.branch_prefix)
+    trunk = Trunk(git, *names, settings.specs_dir)
     branch = StateBranch(git, settings.state_branch)
-    root = work_folder(request.env, repository)
+    shared_by = remotes[remote] if remote else str(repository.common_dir)
+    root = sessions_folder(request.env, shared_by)
     ports = Ports(
         state=BranchStateStore(branch, trunk.look, now, claimer.run),
         repository=trunk,
@@ -126,7 +124,7 @@ def open_app(
         pause=_pause,
         probe=probe,
     )
-    notices = (*settings.notices, *repository.limits, *([why] if why else []))
+    notices = tuple(word for word in (*settings.notices, told, *repository.limits, why) if word)
     return App(settings, ports, repository, git, claimer, request.env, notices)
 
 
@@ -151,63 +149,23 @@ def work(
     return supervisor.work(read, _place(found), out, runtime, env, on_line=on_line)
 
 
-def read_settings(request: Request, repository: Repository, git: Git) -> Settings:
-    """From ``--config``, else the working tree, else (in a bare repository) the present commit."""
-    file, source = None, CONFIG_FILE
-    if request.config:
-        file, source = _named(request.config), str(request.config)
-    elif repository.top is None:
-        if CONFIG_FILE in git.list_tree("HEAD", CONFIG_FILE):
-            file = git.read_blobs([f"HEAD:{CONFIG_FILE}"])[f"HEAD:{CONFIG_FILE}"]
-    elif (path := repository.top / CONFIG_FILE).is_file():
-        file = path.read_bytes()
-    return Settings.from_mapping(request.env, file, request.options, source)
-
-
-def work_folder(env: Mapping[str, str], repository: Repository) -> Path:
-    """Where sessions live: outside the repository, since an agent that loses its own ``.git`` must
-    not find another one above it."""
-    cache = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108
-    root = Path(env.get("HYPERLOOP_WORK_DIR") or Path(cache) / "hyperloop")
-    key = hashlib.sha256(str(repository.common_dir).encode()).hexdigest()[:12]
-    return root / f"{(repository.top or repository.common_dir).name}-{key}"
-
-
 def now() -> datetime:
     """To the second: what is written must read back as the same value."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _named(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise UsageError(f"{path}: {reason}", hint="check --config") from error
-
-
-def _git(
-    repository: Repository,
-    env: Mapping[str, str],
-    settings: Settings,
-    notice: Callable[[str], None],
-) -> tuple[Git, str]:
-    alone = Git(_place(repository), env, repository.common_dir, notice=notice)
-    remote, why = choose_remote(settings.remote, alone.remotes())
-    return Git(_place(repository), env, repository.common_dir, remote, notice=notice), why
+def _settings(request: Request, git: Git, repository: Repository) -> tuple[Settings, str]:
+    """The settings, and a word on where they stand if that is not where a person would look."""
+    wanted = (request.options or {}).get("base_branch") or request.env.get("HYPERLOOP_BASE_BRANCH")
+    files = ProjectFiles(git, repository, str(wanted or Settings().base_branch))
+    content, source = files.config(request.config)
+    elsewhere = repository.top is not None and ":" in source and not request.config
+    told = f"settings come from {source}, since there are none here" if elsewhere else ""
+    return Settings.from_mapping(request.env, content, request.options, source), told
 
 
 def _place(repository: Repository) -> Path:
     return repository.top or repository.git_dir
-
-
-def _overlay(git: Git, repository: Repository, settings: Settings) -> dict[str, bytes]:
-    """The project's own agents and process: what a person sees in their working tree."""
-    if repository.top is not None:
-        return read_folder(repository.top, settings.overlay)
-    entries = git.list_tree(settings.base_branch, f"{settings.overlay}/")
-    contents = git.read_blobs(entry.blob for entry in entries.values())
-    return {path: contents[entry.blob] for path, entry in entries.items()}
 
 
 def _run_ref(env: Mapping[str, str]) -> str:

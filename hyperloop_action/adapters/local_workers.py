@@ -4,12 +4,15 @@ A worker is not a child that must be waited for: it outlives the process that st
 result on disk, and the next cycle collects that. So killing the engine loses no session.
 """
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +36,9 @@ POLL_S = 0.1
 
 MAX_TRANSCRIPTS = 500
 """How many are kept; the oldest go first."""
+
+ABANDONED_S = 14 * 86_400.0
+"""No session lasts that long: its time-out is a week at most."""
 
 STARTING_S = 30.0
 """How long a worker may take from its order to its first word; its claimer may be dead by then."""
@@ -99,12 +105,14 @@ class LocalWorkers:
     def forget(self, orders: Iterable[str]) -> None:
         for order in orders:
             files = self._files(order)
-            if files.transcript.exists():
-                self._transcripts.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # another engine may be first to tidy up
+                self._transcripts.mkdir(parents=True, exist_ok=True)
                 files.transcript.replace(self._transcripts / f"{order}.jsonl")
             shutil.rmtree(files.root, ignore_errors=True)
         for old in self._kept()[:-MAX_TRANSCRIPTS]:
             old.unlink(missing_ok=True)
+        for folder in self._abandoned():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self, orders: Iterable[str]) -> None:
         for order in orders:
@@ -117,6 +125,12 @@ class LocalWorkers:
 
     def transcripts(self, task: str) -> list[str]:
         return [str(path) for path in self._kept() if path.stem.rpartition("-")[0] == task]
+
+    def _abandoned(self) -> list[Path]:
+        """Folders of sessions whose end was saved by an engine that died before it tidied up."""
+        long_ago = self.now().timestamp() - ABANDONED_S
+        folders = (path for path in self.root.glob("*/") if path != self._transcripts)
+        return [path for path in folders if path.stat().st_mtime < long_ago]
 
     @property
     def _transcripts(self) -> Path:
@@ -191,6 +205,17 @@ def _identity(files: SessionFiles) -> Handle | None:
         return msgspec.json.decode((files.root / WORKER).read_bytes(), type=Handle)
     except FileNotFoundError:
         return None
+
+
+def sessions_folder(env: Mapping[str, str], shared_by: str) -> Path:
+    """Where sessions live: outside the repository, since an agent that loses its own ``.git`` must
+    not find another one above it. ``shared_by`` is the address of the remote, or the repository's
+    own: two clones of one remote see each other's sessions on one machine."""
+    cache = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108
+    root = Path(env.get("HYPERLOOP_WORK_DIR") or Path(cache) / "hyperloop")
+    words = [word for word in re.split(r"[/:\\]+", shared_by) if word not in ("", ".git")]
+    name = words[-1].removesuffix(".git") if words else "repository"
+    return root / f"{name}-{hashlib.sha256(shared_by.encode()).hexdigest()[:12]}"
 
 
 def last_line(path: Path, window: int = 8192) -> str:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hyperloop_action.adapters import processes
-from hyperloop_action.adapters.local_workers import LocalWorkers
+from hyperloop_action.adapters.local_workers import LocalWorkers, sessions_folder
 from hyperloop_action.domain.model import Handle, Worker
 from hyperloop_action.domain.orders import ErrorKind, Order, Wants
 from hyperloop_action.ports import WorkersSeen
@@ -122,3 +122,35 @@ def test_a_worker_stopped_before_its_first_word_says_so(repo: Repo, workers: Loc
     result = workers.look([claimed(one)]).results[one.id]
     assert result.error
     assert result.error.kind is ErrorKind.INTERRUPTED
+
+
+def test_what_agents_said_is_kept_and_what_was_abandoned_is_removed(
+    workers: LocalWorkers,
+) -> None:
+    for name in ("task-001-1", "task-002-1", "task-003-1"):
+        (workers.root / name).mkdir(parents=True)
+        (workers.root / name / "transcript.jsonl").write_text(f"{name}\n")
+    os.utime(workers.root / "task-003-1", (0, 0))
+
+    workers.forget(["task-001-1", "task-009-9"])
+
+    assert sorted(path.name for path in workers.root.iterdir()) == ["task-002-1", "transcripts"]
+    kept = workers.root / "transcripts" / "task-001-1.jsonl"
+    assert workers.transcripts("task-001") == [str(kept)]
+    assert kept.read_text() == "task-001-1\n"
+
+
+@pytest.mark.parametrize(
+    ("env", "shared_by", "folder"),
+    [
+        ({"HOME": "/home/ada"}, "/src/shop/.git", "/home/ada/.cache/hyperloop/shop-"),
+        ({"XDG_CACHE_HOME": "/c"}, "git@host:org/shop.git", "/c/hyperloop/shop-"),
+        ({"HYPERLOOP_WORK_DIR": "/w"}, "https://host/org/shop", "/w/shop-"),
+    ],
+)
+def test_clones_of_one_remote_share_a_folder_outside_of_all_of_them(
+    env: dict[str, str], shared_by: str, folder: str
+) -> None:
+    assert str(sessions_folder(env, shared_by))[:-12] == folder
+    assert sessions_folder(env, shared_by) == sessions_folder(env, shared_by)
+    assert sessions_folder(env, shared_by) != sessions_folder(env, shared_by + "x")
