@@ -9,7 +9,7 @@ from hyperloop_action.domain.documents import Value
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.ports import Ports
 from hyperloop_action.progress import Journal
-from hyperloop_action.screen import Format, Screen
+from hyperloop_action.screen import Format, Screen, clean
 from hyperloop_action.settings import Settings
 from hyperloop_action.wiring import Request
 
@@ -64,6 +64,13 @@ class Call:
         for notice in app.notices:
             self.note(notice)
         return app
+
+    def note_unseen(self, app: Opened) -> None:
+        """Say which specs nobody works on yet, although a person has edited them here."""
+        unseen = app.ports.repository.unseen()
+        if unseen:
+            named = ", ".join(f"{path} ({why})" for path, why in unseen.items())
+            self.note(f"not seen yet: {clean(named)}")
 
     def note(self, text: str) -> None:
         self.screen.note(f"note: {text}")

@@ -17,7 +17,6 @@ from hyperloop_action.domain.config_keys import Keys, schema
 from hyperloop_action.errors import TransientError
 from hyperloop_action.loop import Loop, Summary
 from hyperloop_action.progress import LiveProgress, PlainProgress, Progress, Roster
-from hyperloop_action.scaffold import specs_on_disk, top_of
 from hyperloop_action.screen import Screen, clean
 from hyperloop_action.settings import show
 from hyperloop_action.spoken import words_of
@@ -44,6 +43,7 @@ def watch(call: Call, *, fail_on_attention: bool) -> int:
 def dry_run(call: Call) -> int:
     app = call.open()
     preview = Preview(preview_cycle(app.ports, app.rules()), app.settings.base_branch)
+    call.note_unseen(app)
     if call.output == "table":
         call.screen.show(preview.page())
     else:
@@ -120,18 +120,12 @@ def _progress(call: Call, app: Opened) -> Progress:
 
 def _end(call: Call, app: Opened, summary: Summary) -> None:
     settings, state = app.settings, app.ports.state.load().state
-    unseen = () if state.specs else tuple(_on_disk(call, settings.specs_dir))
+    unseen = app.ports.repository.unseen()
     ending = Ending(summary, state, settings.base_branch, settings.specs_dir, unseen)
     if call.output == "table":
         call.screen.show(ending.page())
     else:
         call.screen.dump(ending.values(), call.output)
-
-
-def _on_disk(call: Call, specs_dir: str) -> list[str]:
-    """Specs that a person wrote and may have forgotten to commit; a bare repository has none."""
-    bare = not any((folder / ".git").exists() for folder in (call.path, *call.path.parents))
-    return [] if bare else specs_on_disk(top_of(call.path), specs_dir)
 
 
 def _say(call: Call, line: str) -> None:

@@ -8,6 +8,7 @@ from hyperloop_action.domain.process import Process
 from hyperloop_action.domain.wishes import find_spec, find_task
 from hyperloop_action.errors import HyperloopError, UsageError
 from hyperloop_action.views import (
+    count,
     event_values,
     events_table,
     shown_specs,
@@ -31,9 +32,10 @@ def get_specs(call: Call, *, every: bool) -> int:
         call.screen.dump(values, call.output)
     elif specs:
         call.screen.show(specs_table(specs, state))
+        call.note_unseen(app)
     else:
-        where = f"{app.settings.specs_dir}/ on {app.settings.base_branch}"
-        call.note(f"no spec was seen yet: commit one below {where}, then hyperloop run")
+        call.note(_no_specs(app, state))
+        call.note_unseen(app)
     return 0
 
 
@@ -96,6 +98,15 @@ def describe_spec(call: Call, name: str) -> int:
         events=tuple(app.ports.state.history(grep=_literally(path))),
     )
     return _describe(call, page)
+
+
+def _no_specs(app: Opened, state: State) -> str:
+    """Nothing was planned yet; there may be something to plan."""
+    where = f"{app.settings.specs_dir}/ on {app.settings.base_branch}"
+    there = len(app.ports.repository.observe(state).specs)
+    if there:
+        return f"{count(there, 'spec')} below {where}, not worked on yet: hyperloop run"
+    return f"no spec was seen yet: commit one below {where}, then hyperloop run"
 
 
 def _describe(call: Call, page: TaskPage | SpecPage) -> int:

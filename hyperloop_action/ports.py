@@ -95,6 +95,11 @@ class Repository(Protocol):
         texts."""
         ...
 
+    def unseen(self) -> dict[str, str]:
+        """Specs that a person edited here and that the base branch lacks: path -> why, as
+        ``not committed``; for people, no cycle asks."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class WorkersSeen:

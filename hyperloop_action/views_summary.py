@@ -1,6 +1,6 @@
 """How things stand when ``run``, ``reconcile`` or ``watch`` ends, and what a person can do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Group
@@ -20,13 +20,14 @@ MOST_TASKS = 10
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """``state`` is the one at the end; ``unseen`` are specs on disk that no commit has."""
+    """``state`` is the one at the end; ``unseen`` are specs that a person edited and
+    that the base branch lacks: path -> why."""
 
     summary: Summary
     state: State
     base_branch: str
     specs_dir: str
-    unseen: tuple[str, ...] = ()
+    unseen: Mapping[str, str]
 
     def values(self) -> dict[str, object]:
         outlook = self.summary.outlook
@@ -48,8 +49,7 @@ class Ending:
         if others := self._others():
             parts += [Text("\nwaits:"), _pairs(others)]
         if self.unseen:
-            named = clean(", ".join(self.unseen))
-            parts.append(Text(f"\nnot on {self.base_branch} yet: {named}", style="yellow"))
+            parts += [Text("\nnot seen yet:", style="yellow"), _pairs(list(self.unseen.items()))]
         if next_step := self._next(bool(wanted)):
             parts.append(Text(f"\n{next_step}"))
         return Group(*parts)
@@ -90,7 +90,7 @@ class Ending:
 
     def _next(self, wanted: bool) -> str:  # noqa: FBT001  # one caller, one meaning
         if not self.state.specs:
-            name = self.unseen[0] if self.unseen else f"{self.specs_dir}/NAME.md"
+            name = next(iter(self.unseen), "") or f"{self.specs_dir}/NAME.md"
             return f"Write what should be true as {name}, commit it, then: hyperloop run"
         if self.summary.outlook.converged:
             return ""

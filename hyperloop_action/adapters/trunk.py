@@ -8,6 +8,7 @@ from hyperloop_action.adapters.git import Git
 from hyperloop_action.adapters.git_checkouts import checkouts
 from hyperloop_action.adapters.git_objects import merge_trees, tree_of
 from hyperloop_action.adapters.git_remote import merge_base, read_tips
+from hyperloop_action.adapters.unseen import unseen_specs
 from hyperloop_action.domain.model import Phase, State
 from hyperloop_action.domain.rebuild import BranchFound, Evidence, spec_refs
 from hyperloop_action.domain.world import SpecSeen, World
@@ -35,10 +36,12 @@ class Trunk:
         """Raises :class:`UsageError` when the base branch does not exist."""
         base = self._tips.get(self.base)
         if base is None:
-            where = f"on {self.git.remote}" if self.git.remote else "in this repository"
+            remote = self.git.remote
+            where = f"on {remote}" if remote else "in this repository"
+            push = f"push it: `git push {remote} {self.base}`; or " if remote else ""
             raise UsageError(
                 f"there is no branch {self.base} {where}",
-                hint="name the right one with --branch, or base_branch in .hyperloop.yaml",
+                hint=f"{push}name the right one with --branch, or base_branch in .hyperloop.yaml",
             )
         branches = {n: t for n, t in self._tips.items() if n.startswith(self.prefix)}
         merged, specs = self._merged(state, base), self._specs(base)
@@ -62,6 +65,10 @@ class Trunk:
             return self.git.read_blobs(wanted)
         except PermanentError:  # one is missing: all others count
             return {blob: text for blob in wanted for text in self._text(blob)}
+
+    def unseen(self) -> dict[str, str]:
+        base = self._tips.get(self.base)
+        return unseen_specs(self.git, base, self.base, self.specs_dir) if base else {}
 
     def _text(self, blob: str) -> list[bytes]:
         try:

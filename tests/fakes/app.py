@@ -30,6 +30,7 @@ class StillRepository:
     """Nothing moves in it."""
 
     world: World = field(default_factory=lambda: World(BASE))
+    edited: dict[str, str] = field(default_factory=dict)
 
     def observe(self, state: State) -> World:
         return self.world
@@ -39,6 +40,9 @@ class StillRepository:
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
         return dict.fromkeys(blobs, b"# A spec\n")
+
+    def unseen(self) -> dict[str, str]:
+        return self.edited
 
 
 @dataclass

@@ -192,7 +192,9 @@ class TestEvents:
 
 
 class TestEnding:
-    def ending(self, state: State, *, unseen: tuple[str, ...] = (), **fields: object) -> Ending:
+    def ending(
+        self, state: State, *, unseen: dict[str, str] | None = None, **fields: object
+    ) -> Ending:
         values: dict[str, object] = {
             "converged": False,
             "workers": (),
@@ -203,7 +205,7 @@ class TestEnding:
         }
         outlook = Outlook(**values)  # type: ignore[arg-type]  # a test names the fields it wants
         facts = (SpecFound(SPEC, "new"), TaskMerged("task-001", "c" * 40))
-        return Ending(Summary(outlook, facts), state, "main", "specs", unseen)
+        return Ending(Summary(outlook, facts), state, "main", "specs", unseen or {})
 
     def test_all_synced_is_one_line(self) -> None:
         state = make_state(spec=make_spec(SpecStatus.SYNCED))
@@ -244,10 +246,13 @@ class TestEnding:
         ]
 
     def test_a_spec_that_was_never_committed_is_named(self) -> None:
-        assert printed(self.ending(State(), unseen=("specs/a.md",), converged=True)) == (
+        assert printed(
+            self.ending(State(), unseen={"specs/a.md": "not committed"}, converged=True)
+        ) == (
             "There is no spec below specs/ on main.\n"
             "\n"
-            "not on main yet: specs/a.md\n"
+            "not seen yet:\n"
+            "  specs/a.md  not committed\n"
             "\n"
             "Write what should be true as specs/a.md, commit it, then: hyperloop run\n"
         )
