@@ -128,8 +128,9 @@ class Preview:
 
 
 def _tasks_of(said: Iterable[str]) -> list[tuple[str, str]]:
-    """``task-001 waits for ...`` as name and words; what is said of specs is not among them."""
-    pairs = (one.partition(" ") for one in said if one.startswith("task-"))
+    """``task-001 waits for ...``, ``pm backs off ...`` as name and words; what is said of specs is
+    not among them."""
+    pairs = (one.partition(" ") for one in said if one.startswith(("task-", "pm ")))
     return [(name, words) for name, _, words in pairs]
 
 

@@ -211,9 +211,7 @@ def release_runtime(draft: Draft, runtime: str) -> None:
     draft.meta = replace(draft.meta, backoff=rest)
 
 
-def _hold(
-    draft: Draft, runtime: str, until: datetime, error: SessionError, waves: int = 1
-) -> None:
+def _hold(draft: Draft, runtime: str, until: datetime, error: SessionError, waves: int = 1) -> None:
     before = draft.meta.backoff.get(runtime)
     if before and before.until >= until:
         return
@@ -229,7 +227,8 @@ def _tell(draft: Draft, task: Task, worker: Worker, result: Result) -> None:
         draft.say(SessionErred(*who, error.kind, error.message, usage.cost_usd))
     else:
         verdict = _verdict(worker, result)
-        draft.say(SessionEnded(*who, verdict, usage.cost_usd, usage.duration_s))
+        why = f"it gave no verdict: {result.error.message}" if result.error else ""
+        draft.say(SessionEnded(*who, verdict, usage.cost_usd, usage.duration_s, why))
 
 
 def _verdict(worker: Worker, result: Result) -> Verdict:

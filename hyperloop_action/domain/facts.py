@@ -122,7 +122,7 @@ class WorkerStarted(Fact):
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded(Fact):
-    """A session gave an answer that counts."""
+    """A session gave an answer that counts. ``why`` is set when its silence was taken for one."""
 
     verb: ClassVar[str] = "collect"
     order: str
@@ -131,11 +131,14 @@ class SessionEnded(Fact):
     verdict: str
     cost_usd: float
     duration_s: float
+    why: str = ""
 
     def line(self) -> str:
         cost = f", ${self.cost_usd:.2f}" if self.cost_usd else ""
         subject = f"{self.task}: " if self.task else ""
-        return f"{subject}{self.role} {self.verdict} ({self.order}, {self.duration_s:.0f} s{cost})"
+        why = f": {self.why}" if self.why else ""
+        took = f"{self.order}, {self.duration_s:.0f} s{cost}"
+        return f"{subject}{self.role} {self.verdict} ({took}){why}"
 
 
 @dataclass(frozen=True, slots=True)

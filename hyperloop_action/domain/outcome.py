@@ -49,7 +49,7 @@ def settle(order: Order, session: Session, ended: Ended, harvest: Harvest) -> Re
         return replace(result, outcome="error", error=error)
     match order.wants:
         case Wants.VERDICT:
-            return _judged(result, session.answer, error)
+            return _judged(order, result, session.answer, error)
         case Wants.PROPOSALS:
             return _proposed(result, session.answer)
         case Wants.CHANGES | Wants.RULES:
@@ -72,12 +72,14 @@ def stopped_error(ended: Ended, order: Order) -> SessionError:
     return SessionError(kind=ErrorKind.TIMEOUT, message=message)
 
 
-def _judged(result: Result, answer: Answer | None, error: SessionError | None) -> Result:
+def _judged(
+    order: Order, result: Result, answer: Answer | None, error: SessionError | None
+) -> Result:
     if answer and answer.verdict and not error:
         return replace(result, verdict=answer.verdict, head=None)
     message = error.message if error else "its answer has no verdict"
     error = error or SessionError(kind=ErrorKind.BAD_ANSWER, message=message)
-    detail = f"The verifier gave no verdict: {message}."
+    detail = f"The {order.role} gave no verdict: {message}."
     detail = "\n\n".join(part for part in (detail, result.detail) if part)
     return replace(result, verdict=Verdict.FAIL, detail=detail, error=error, head=None)
 

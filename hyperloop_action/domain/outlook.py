@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hyperloop_action.domain.model import Phase, SpecStatus, State, Task, Worker
+from hyperloop_action.domain.spawn import clock
 
 _CLOSED = frozenset({SpecStatus.SYNCED, SpecStatus.REMOVED})
 
@@ -35,8 +36,9 @@ def outlook(state: State, now: datetime) -> Outlook:
         workers=tuple(state.workers()),
         wakes_at=_wakes_at(state, open_tasks, now),
         attention=_attention(state, open_tasks),
-        waiting=tuple(
-            f"{task.id} {task.reason}" for task in open_tasks if task.phase is not Phase.WORKING
+        waiting=(
+            *_plan_waits(state, now),
+            *(f"{task.id} {task.reason}" for task in open_tasks if task.phase is not Phase.WORKING),
         ),
     )
 
@@ -52,6 +54,15 @@ def _wakes_at(state: State, tasks: list[Task], now: datetime) -> datetime | None
 
 def _plans_wanted(state: State) -> bool:
     return any(entry.status is SpecStatus.PENDING for entry in state.specs.values())
+
+
+def _plan_waits(state: State, now: datetime) -> tuple[str, ...]:
+    """Specs whose plan backs off have no task yet that could say so."""
+    planner = state.meta.planner
+    if planner.worker or not planner.not_before or planner.not_before <= now:
+        return ()
+    why = f" ({planner.error.kind}: {planner.error.message})" if planner.error else ""
+    return (f"pm backs off until {clock(planner.not_before)}{why}",) if _plans_wanted(state) else ()
 
 
 def _attention(state: State, tasks: list[Task]) -> tuple[str, ...]:

@@ -113,6 +113,12 @@ def test_a_verifier_without_a_verdict_has_failed() -> None:
     assert (only(draft).position, only(draft).round) == ((0, 0), 1)
 
 
+def test_the_log_tells_a_verifier_that_said_nothing_from_one_that_refused() -> None:
+    error = SessionError(kind=ErrorKind.BAD_ANSWER, message="it left no answer")
+    draft = collected(working(Wants.VERDICT), world_with(fails(error=error), branches=HERE))
+    assert lines(draft)[0].endswith(": it gave no verdict: it left no answer")
+
+
 def test_a_fail_starts_the_next_round_with_its_findings() -> None:
     draft = collected(working(Wants.VERDICT), world_with(fails(detail="too slow"), branches=HERE))
     task = only(draft)

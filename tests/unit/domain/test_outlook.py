@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from hyperloop_action.domain.model import Backoff, Meta, Phase, Planner, SpecStatus, State
-from hyperloop_action.domain.orders import Wants
+from hyperloop_action.domain.orders import ErrorKind, SessionError, Wants
 from hyperloop_action.domain.outlook import Outlook, outlook
+from hyperloop_action.domain.spawn import clock
 from tests.fakes.states import NOW, make_spec, make_state, make_task
 from tests.unit.domain.drafts import worker_of
 
@@ -115,3 +116,14 @@ def test_an_action_that_has_not_been_tried_yet_needs_nobody() -> None:
     state = make_state(make_task(phase=Phase.ACTING, at=(2,)))
     assert outlook(state, NOW).attention == ()
     assert outlook(replace(state, tasks={}), NOW).waiting == ()
+
+
+def test_a_plan_that_backs_off_says_so_while_no_task_can() -> None:
+    error = SessionError(kind=ErrorKind.AUTH, message="the key is refused")
+    state = make_state(spec=make_spec(PENDING), meta=Meta(planner=replace(RESTING, error=error)))
+    until = clock(LATER)
+
+    assert outlook(state, NOW).waiting == (
+        f"pm backs off until {until} (auth: the key is refused)",
+    )
+    assert outlook(state, LATER).waiting == ()
