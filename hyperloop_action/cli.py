@@ -1,6 +1,6 @@
 """``hyperloop``: words and options are parsed here, and errors become exit codes. Nothing else.
 
-Each command is one call into ``commands*.py``, imported only when it is typed: ``--version`` and
+Each command is one call into ``commands/``, imported only when it is typed: ``--version`` and
 completion must not wait for what they do not need. It is long because click has this one door, and
 short functions are easier to find in one place.
 """
@@ -15,11 +15,11 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from hyperloop_action import __version__
+from hyperloop_action.console.troubles import report, report_bug, stop_writing
 from hyperloop_action.errors import HyperloopError, UsageError
-from hyperloop_action.troubles import report, report_bug, stop_writing
 
 if TYPE_CHECKING:
-    from hyperloop_action.call import Call, Opener
+    from hyperloop_action.commands.call import Call, Opener
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,8 +134,8 @@ def _options(*groups: Any) -> Callable[[F], F]:
 
 def _call(output: str = "table", max_workers: int | None = None, **where: Any) -> "Call":
     """What was typed, as the commands take it."""
-    from hyperloop_action.call import Call  # noqa: PLC0415
-    from hyperloop_action.screen import Screen  # noqa: PLC0415
+    from hyperloop_action.commands.call import Call  # noqa: PLC0415
+    from hyperloop_action.console.screen import Screen  # noqa: PLC0415
 
     if where["repo"]:
         raise UsageError(
@@ -187,7 +187,7 @@ def init(**where: Any) -> int:
 
     Writes settings and a folder for specs where there are none, and says what comes next.
     """
-    from hyperloop_action.commands_init import init as command  # noqa: PLC0415
+    from hyperloop_action.commands.init import init as command  # noqa: PLC0415
 
     return command(_call(**where))
 
@@ -200,12 +200,12 @@ def run(dry_run: bool, fail_on: str | None, **options: Any) -> int:
     Ends as well when all that is left needs a person, and says what to do. Sessions of an earlier
     run that still work are taken over.
     """
-    from hyperloop_action import commands  # noqa: PLC0415
+    from hyperloop_action.commands import cycles  # noqa: PLC0415
 
     call = _call(**options)
     if dry_run:
-        return commands.dry_run(call)
-    return commands.run(call, fail_on_attention=bool(fail_on))
+        return cycles.dry_run(call)
+    return cycles.run(call, fail_on_attention=bool(fail_on))
 
 
 @cli.command()
@@ -215,12 +215,12 @@ def reconcile(dry_run: bool, fail_on: str | None, **options: Any) -> int:
 
     Collects results, plans, advances, starts sessions and waits for them.
     """
-    from hyperloop_action import commands  # noqa: PLC0415
+    from hyperloop_action.commands import cycles  # noqa: PLC0415
 
     call = _call(**options)
     if dry_run:
-        return commands.dry_run(call)
-    return commands.reconcile(call, fail_on_attention=bool(fail_on))
+        return cycles.dry_run(call)
+    return cycles.reconcile(call, fail_on_attention=bool(fail_on))
 
 
 @cli.command()
@@ -230,9 +230,9 @@ def watch(fail_on: str | None, **options: Any) -> int:
 
     Looks again every poll_interval. Ctrl-C or SIGTERM ends it, and keeps all work.
     """
-    from hyperloop_action import commands  # noqa: PLC0415
+    from hyperloop_action.commands import cycles  # noqa: PLC0415
 
-    return commands.watch(_call(**options), fail_on_attention=bool(fail_on))
+    return cycles.watch(_call(**options), fail_on_attention=bool(fail_on))
 
 
 @cli.command()
@@ -242,9 +242,9 @@ def rebuild(**where: Any) -> int:
 
     Open tasks come back from their branches; every other spec is looked at as new.
     """
-    from hyperloop_action import commands_rebuild  # noqa: PLC0415
+    from hyperloop_action.commands import rebuild as command  # noqa: PLC0415
 
-    return commands_rebuild.rebuild(_call(**where))
+    return command.rebuild(_call(**where))
 
 
 @cli.command()
@@ -256,9 +256,9 @@ def work(order: Path, out: Path, **where: Any) -> int:
 
     ORDER is a JSON file; the result is left in the folder that --out names.
     """
-    from hyperloop_action import commands  # noqa: PLC0415
+    from hyperloop_action.commands import cycles  # noqa: PLC0415
 
-    return commands.work(_call(**where), order, out)
+    return cycles.work(_call(**where), order, out)
 
 
 @cli.group(cls=Group)
@@ -270,9 +270,9 @@ def get() -> None:
 @_options(_ALL, _OUTPUT, _WHERE)
 def specs(every: bool, **options: Any) -> int:
     """Every spec, and how far its code is."""
-    from hyperloop_action import commands_get  # noqa: PLC0415
+    from hyperloop_action.commands import get as listing  # noqa: PLC0415
 
-    return commands_get.get_specs(_call(**options), every=every)
+    return listing.get_specs(_call(**options), every=every)
 
 
 @get.command()
@@ -282,18 +282,18 @@ def tasks(every: bool, **options: Any) -> int:
 
     Those of synced specs are archived: --all shows them.
     """
-    from hyperloop_action import commands_get  # noqa: PLC0415
+    from hyperloop_action.commands import get as listing  # noqa: PLC0415
 
-    return commands_get.get_tasks(_call(**options), every=every)
+    return listing.get_tasks(_call(**options), every=every)
 
 
 @get.command()
 @_options(_ALL, _OUTPUT, _WHERE)
 def events(every: bool, **options: Any) -> int:
     """What happened, the newest last."""
-    from hyperloop_action import commands_get  # noqa: PLC0415
+    from hyperloop_action.commands import get as listing  # noqa: PLC0415
 
-    return commands_get.get_events(_call(**options), every=every)
+    return listing.get_events(_call(**options), every=every)
 
 
 @cli.group(cls=Group)
@@ -309,9 +309,9 @@ def task(name: str, **options: Any) -> int:
 
     Its step in the pipeline, rounds with their findings, cost, last error, events.
     """
-    from hyperloop_action import commands_get  # noqa: PLC0415
+    from hyperloop_action.commands import get as listing  # noqa: PLC0415
 
-    return commands_get.describe_task(_call(**options), name)
+    return listing.describe_task(_call(**options), name)
 
 
 @describe.command()
@@ -319,9 +319,9 @@ def task(name: str, **options: Any) -> int:
 @_options(_OUTPUT, _WHERE)
 def spec(name: str, **options: Any) -> int:
     """A spec: versions, plans, tasks, cost, events."""
-    from hyperloop_action import commands_get  # noqa: PLC0415
+    from hyperloop_action.commands import get as listing  # noqa: PLC0415
 
-    return commands_get.describe_spec(_call(**options), name)
+    return listing.describe_spec(_call(**options), name)
 
 
 @cli.command()
@@ -332,9 +332,9 @@ def approve(name: str, **where: Any) -> int:
 
     This counts for the commit that was seen last on its branch, and for no later one.
     """
-    from hyperloop_action import commands_wish  # noqa: PLC0415
+    from hyperloop_action.commands import wish  # noqa: PLC0415
 
-    return commands_wish.approve_task(_call(**where), name)
+    return wish.approve_task(_call(**where), name)
 
 
 @cli.command()
@@ -345,9 +345,9 @@ def retry(name: str, **where: Any) -> int:
 
     A failed or cancelled task goes on, a failed spec is planned anew, a back-off ends.
     """
-    from hyperloop_action import commands_wish  # noqa: PLC0415
+    from hyperloop_action.commands import wish  # noqa: PLC0415
 
-    return commands_wish.retry(_call(**where), name)
+    return wish.retry(_call(**where), name)
 
 
 @cli.command()
@@ -359,9 +359,9 @@ def cancel(name: str, reason: str, **where: Any) -> int:
 
     Its spec is not planned again until it is edited or retried.
     """
-    from hyperloop_action import commands_wish  # noqa: PLC0415
+    from hyperloop_action.commands import wish  # noqa: PLC0415
 
-    return commands_wish.cancel_task(_call(**where), name, reason)
+    return wish.cancel_task(_call(**where), name, reason)
 
 
 @cli.group()
@@ -373,18 +373,18 @@ def config() -> None:
 @_options(_OUTPUT, _WHERE)
 def show(**options: Any) -> int:
     """Every setting, and where it was set."""
-    from hyperloop_action import commands  # noqa: PLC0415
+    from hyperloop_action.commands import cycles  # noqa: PLC0415
 
-    return commands.config_show(_call(**options))
+    return cycles.config_show(_call(**options))
 
 
 @config.command()
 def schema() -> int:
     """The JSON Schema of .hyperloop.yaml, for editors."""
-    from hyperloop_action import commands  # noqa: PLC0415
-    from hyperloop_action.screen import Screen  # noqa: PLC0415
+    from hyperloop_action.commands import cycles  # noqa: PLC0415
+    from hyperloop_action.console.screen import Screen  # noqa: PLC0415
 
-    return commands.config_schema(Screen(sys.stdout, sys.stderr, os.environ))
+    return cycles.config_schema(Screen(sys.stdout, sys.stderr, os.environ))
 
 
 @cli.command()

@@ -24,7 +24,6 @@ from hyperloop_action.adapters.rewrite import (
     read_chain,
     write_chain,
 )
-from hyperloop_action.adapters.screen import Screen
 from hyperloop_action.adapters.untrusted import (
     agent_head,
     check_place,
@@ -33,6 +32,7 @@ from hyperloop_action.adapters.untrusted import (
     store,
     sweep,
 )
+from hyperloop_action.adapters.vetting import Screen
 from hyperloop_action.domain.orders import Order
 from hyperloop_action.domain.outcome import Harvest
 

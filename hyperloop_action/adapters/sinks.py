@@ -1,6 +1,7 @@
 """Facts -> lines of a log, for machines and for places without a terminal; structlog's one door.
 
-``wiring`` opens one :class:`Log` per command; ``progress.py`` writes to it where nobody watches.
+``wiring`` opens one :class:`Log` per command; ``console/progress.py`` writes to it where nobody
+watches.
 """
 
 from collections.abc import Callable, Mapping

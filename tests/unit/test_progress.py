@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 from rich.console import Console
 
+from hyperloop_action.console.progress import LiveProgress, PlainProgress, Roster
 from hyperloop_action.domain.facts import Fact, SessionEnded, TaskWaits, WorkerStarted
 from hyperloop_action.domain.levels import Level
 from hyperloop_action.domain.model import Worker
 from hyperloop_action.domain.orders import Wants
 from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.errors import TransientError
-from hyperloop_action.progress import LiveProgress, PlainProgress, Roster
 from tests.fakes.states import NOW
 
 STARTED = WorkerStarted("task-001-1", "implementer", "task-001", 2)

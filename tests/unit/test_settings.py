@@ -141,10 +141,7 @@ def test_a_variable_means_what_its_key_wants(name: str, text: str, key: str, val
 def test_what_is_not_a_word_for_the_key_names_the_variable(word: str) -> None:
     assert mistakes("", {"HYPERLOOP_MAX_WORKERS": word, "HYPERLOOP_ON_CLOSE": "replann"}) == [
         f'HYPERLOOP_MAX_WORKERS: max_workers: is "{word}"; expected a whole number of at least 1',
-        (
-            'HYPERLOOP_ON_CLOSE: on_close: is "replann"; expected replan'
-            " (did you mean replan?)"
-        ),
+        ('HYPERLOOP_ON_CLOSE: on_close: is "replann"; expected replan (did you mean replan?)'),
     ]
 
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from hyperloop_action.stop import StopSignal
+from hyperloop_action.commands.stop import StopSignal
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -8,17 +8,17 @@ import pytest
 import yaml
 from rich.text import Text
 
+from hyperloop_action.console.describe import draw
+from hyperloop_action.console.screen import Screen, clean
+from hyperloop_action.console.spoken import words_of
+from hyperloop_action.console.summary import Ending
+from hyperloop_action.console.views import count, event_values, lines_of, span, tasks_table
 from hyperloop_action.domain.commits import LoggedCommit
 from hyperloop_action.domain.facts import SpecFound, TaskMerged
 from hyperloop_action.domain.model import SpecStatus, State
 from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.domain.process import AgentStep, LoopStep, Process
 from hyperloop_action.loop import Summary
-from hyperloop_action.screen import Screen, clean
-from hyperloop_action.spoken import words_of
-from hyperloop_action.views import count, event_values, lines_of, span, tasks_table
-from hyperloop_action.views_describe import draw
-from hyperloop_action.views_summary import Ending
 from tests.fakes.states import NOW, REVIEWED, SPEC, make_spec, make_state, make_task
 
 

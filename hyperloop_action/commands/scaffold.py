@@ -1,6 +1,6 @@
 """The files that ``hyperloop init`` makes, and what it looks at on disk; it never overwrites.
 
-``commands_init.py`` is the caller. Nothing made below the specs folder may pass for a spec.
+``commands/init.py`` is the caller. Nothing made below the specs folder may pass for a spec.
 """
 
 from dataclasses import dataclass

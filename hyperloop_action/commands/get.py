@@ -2,12 +2,9 @@
 
 import re
 
-from hyperloop_action.call import Call, Opened
-from hyperloop_action.domain.model import Review, State, Task
-from hyperloop_action.domain.process import Process
-from hyperloop_action.domain.wishes import find_spec, find_task
-from hyperloop_action.errors import HyperloopError, UsageError
-from hyperloop_action.views import (
+from hyperloop_action.commands.call import Call, Opened
+from hyperloop_action.console.describe import SpecPage, TaskPage
+from hyperloop_action.console.views import (
     count,
     event_values,
     events_table,
@@ -17,7 +14,10 @@ from hyperloop_action.views import (
     task_values,
     tasks_table,
 )
-from hyperloop_action.views_describe import SpecPage, TaskPage
+from hyperloop_action.domain.model import Review, State, Task
+from hyperloop_action.domain.process import Process
+from hyperloop_action.domain.wishes import find_spec, find_task
+from hyperloop_action.errors import HyperloopError, UsageError
 
 RECENT = 30
 """Saves of the state branch that ``get events`` looks at without ``--all``."""

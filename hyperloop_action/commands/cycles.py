@@ -1,7 +1,7 @@
 """The commands that work: run, reconcile, watch and their dry run, and the execution of one order.
 
-Each takes a :class:`Call` and returns the exit code. The others are in ``commands_get.py``,
-``commands_wish.py`` and ``commands_init.py``.
+Each takes a :class:`Call` and returns the exit code. The others are in ``commands/get.py``,
+``commands/wish.py`` and ``commands/init.py``.
 """
 
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from pathlib import Path
 from msgspec import to_builtins
 
 from hyperloop_action import wiring
-from hyperloop_action.call import Call, Opened
+from hyperloop_action.commands.call import Call, Opened
+from hyperloop_action.commands.stop import StopSignal
+from hyperloop_action.console.progress import LiveProgress, PlainProgress, Progress, Roster
+from hyperloop_action.console.screen import Screen, clean
+from hyperloop_action.console.spoken import words_of
+from hyperloop_action.console.summary import Ending, Preview
+from hyperloop_action.console.views import dollars, span
 from hyperloop_action.cycle import preview_cycle
 from hyperloop_action.domain.config_keys import Keys, schema
 from hyperloop_action.errors import TransientError
 from hyperloop_action.loop import Loop, Summary
-from hyperloop_action.progress import LiveProgress, PlainProgress, Progress, Roster
-from hyperloop_action.screen import Screen, clean
 from hyperloop_action.settings import show
-from hyperloop_action.spoken import words_of
-from hyperloop_action.stop import StopSignal
-from hyperloop_action.views import dollars, span
-from hyperloop_action.views_summary import Ending, Preview
 
 ATTENTION = 1
 """Exit code when a person is needed, for those who asked for it with ``--fail-on attention``."""

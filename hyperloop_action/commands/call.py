@@ -1,15 +1,15 @@
-"""One command as it was typed: what all share. ``cli.py`` makes it, ``commands*.py`` take it."""
+"""One command as it was typed: what all share. ``cli.py`` makes it, ``commands/`` take it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from hyperloop_action.console.progress import Journal
+from hyperloop_action.console.screen import Format, Screen, clean
 from hyperloop_action.domain.documents import Value
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.ports import Ports
-from hyperloop_action.progress import Journal
-from hyperloop_action.screen import Format, Screen, clean
 from hyperloop_action.settings import Settings
 from hyperloop_action.wiring import Request
 

@@ -1,6 +1,6 @@
 """One task or one spec -> the page of ``hyperloop describe``, and the same as plain values.
 
-Pure: ``commands.py`` gathers what a page is about, and prints what comes back.
+Pure: ``commands/`` gathers what a page is about, and prints what comes back.
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hyperloop_action.domain.commits import LoggedCommit
-from hyperloop_action.domain.model import Review, SpecEntry, State, Task
-from hyperloop_action.domain.orders import ErrorKind, SessionError, Usage
-from hyperloop_action.domain.pipeline import same_step
-from hyperloop_action.domain.process import LoopStep, Process, Step
-from hyperloop_action.screen import clean
-from hyperloop_action.views import (
+from hyperloop_action.console.screen import clean
+from hyperloop_action.console.views import (
     STYLES,
     count,
     dollars,
@@ -32,6 +27,11 @@ from hyperloop_action.views import (
     task_values,
     tasks_table,
 )
+from hyperloop_action.domain.commits import LoggedCommit
+from hyperloop_action.domain.model import Review, SpecEntry, State, Task
+from hyperloop_action.domain.orders import ErrorKind, SessionError, Usage
+from hyperloop_action.domain.pipeline import same_step
+from hyperloop_action.domain.process import LoopStep, Process, Step
 
 
 @dataclass(frozen=True, slots=True)

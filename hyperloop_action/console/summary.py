@@ -7,12 +7,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from hyperloop_action.console.screen import clean
+from hyperloop_action.console.views import count, dollars
 from hyperloop_action.cycle import Cycle
 from hyperloop_action.domain.facts import TaskMerged
 from hyperloop_action.domain.model import SpecStatus, State
 from hyperloop_action.loop import Summary
-from hyperloop_action.screen import clean
-from hyperloop_action.views import count, dollars
 
 MOST_TASKS = 10
 """Waiting tasks that are named; ``hyperloop get tasks`` has all of them."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hyperloop_action.call import Call, Opened
+from hyperloop_action.commands.call import Call, Opened
 from hyperloop_action.domain.model import State, Task
 from hyperloop_action.domain.wishes import (
     Granted,

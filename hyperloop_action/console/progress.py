@@ -1,6 +1,6 @@
 """What a person sees while cycles run: a table of sessions on a terminal, plain lines elsewhere.
 
-Both are a probe (``fact``) and a :class:`Report`; ``commands.py`` picks one and enters it with
+Both are a probe (``fact``) and a :class:`Report`; ``commands/`` picks one and enters it with
 ``with``, so that a terminal is left in order whatever happens.
 """
 
@@ -15,14 +15,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hyperloop_action.console.screen import clean
+from hyperloop_action.console.views import count, span
 from hyperloop_action.domain.facts import Fact, SessionEnded, SessionErred, WorkerStarted
 from hyperloop_action.domain.levels import Level, level_of, passes
 from hyperloop_action.domain.model import Worker
 from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.errors import HyperloopError
 from hyperloop_action.ports import Report
-from hyperloop_action.screen import clean
-from hyperloop_action.views import count, span
 
 REPEAT_AFTER = timedelta(minutes=5)
 """A wait for the same things is said again so often: a log that is silent looks dead."""

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from hyperloop_action.call import Call
-from hyperloop_action.errors import UsageError
-from hyperloop_action.scaffold import (
+from hyperloop_action.commands.call import Call
+from hyperloop_action.commands.scaffold import (
     Made,
     make_config,
     make_specs_folder,
     specs_on_disk,
     top_of,
 )
+from hyperloop_action.console.views import count
+from hyperloop_action.errors import UsageError
 from hyperloop_action.settings import CONFIG_FILE, Settings
-from hyperloop_action.views import count
 
 
 def init(call: Call) -> int:

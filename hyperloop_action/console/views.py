@@ -1,6 +1,6 @@
 """State -> the tables of ``hyperloop get``, and the same as plain values for ``-o json`` and yaml.
 
-Pure: nothing here asks anybody anything. Pages about one thing are in ``views_describe.py``.
+Pure: nothing here asks anybody anything. Pages about one thing are in ``console/describe.py``.
 """
 
 import re
@@ -11,9 +11,9 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from hyperloop_action.console.screen import clean
 from hyperloop_action.domain.commits import LoggedCommit
 from hyperloop_action.domain.model import Phase, SpecEntry, SpecStatus, State, Task
-from hyperloop_action.screen import clean
 
 STYLES = {
     "complete": "green",

@@ -1,6 +1,6 @@
 """``rebuild``: a state branch made anew from task branches and trunk, when it was lost."""
 
-from hyperloop_action.call import Call
+from hyperloop_action.commands.call import Call
 from hyperloop_action.domain.rebuild import rebuilt, summary
 from hyperloop_action.errors import UsageError
 

@@ -1,0 +1,1 @@
+"""What a person sees: pages, tables, progress and errors. Nothing here decides or writes."""
