@@ -26,6 +26,11 @@ class HyperloopError(Exception):
             parts.append(self.hint)
         return "\n  ".join(parts)
 
+    @property
+    def line(self) -> str:
+        """The whole message where there is room for one line only, as in a log."""
+        return "; ".join(filter(None, (part.strip() for part in str(self).splitlines())))
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -138,29 +138,30 @@ def test_the_configuration_of_an_own_agent_is_understood() -> None:
 
     runtime = settings.runtime_for("implementer")
     assert (runtime.name, runtime.command) == ("command", ("python3", "tools/agent.py"))
-    assert settings.runtime_for("verifier").name == "claude"
+    assert settings.runtime_for("verifier") == runtime
 
 
 @pytest.mark.parametrize(
-    ("role", "code", "expected"),
+    ("wants", "code", "expected"),
     [
-        ("verifier", 0, Answer(verdict="pass", detail="Read it")),  # type: ignore[arg-type] # as JSON has it
-        ("implementer", 0, None),
-        ("verifier", 3, None),
+        ("verdict", 0, Answer(verdict="pass", detail="Read it")),  # type: ignore[arg-type] # as JSON has it
+        ("changes", 0, None),
+        ("verdict", 3, None),
     ],
 )
 def test_the_agent_that_readme_shows_works(
-    tmp_path: Path, role: str, code: int, expected: Answer | None
+    tmp_path: Path, wants: str, code: int, expected: Answer | None
 ) -> None:
     (program,) = blocks("Your own agent", "python")
     model = tmp_path / "my-model"
     words = '{"verdict": "pass", "detail": "\'"$(cat)"\'"}'
     model.write_text(f"#!/bin/sh\necho thinking\necho '{words}'\nexit {code}\n")
     model.chmod(0o755)
-    answer = tmp_path / "answer.json"
+    order, answer = tmp_path / "order.json", tmp_path / "answer.json"
+    order.write_text(msgspec.json.encode({"wants": wants}).decode())
     env = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "HYPERLOOP_ROLE": role,
+        "HYPERLOOP_ORDER_FILE": str(order),
         "HYPERLOOP_RESULT_FILE": str(answer),
     }
 

@@ -242,7 +242,8 @@ class _Supervised:
         if self.interrupts.seen:
             return self._error(ErrorKind.INTERRUPTED, "it was stopped by a signal", duration_s)
         kind = ErrorKind.NO_CLI if isinstance(error, CommandMissing) else ErrorKind.CRASHED
-        return self._error(kind, str(error), duration_s)
+        message = error.line if isinstance(error, HyperloopError) else str(error)
+        return self._error(kind, message, duration_s)
 
     def _error(self, kind: ErrorKind, message: str, duration_s: float = 0.0) -> Result:
         error = SessionError(kind=kind, message=message)

@@ -267,7 +267,7 @@ def test_a_missing_program_is_said_to_be_missing(sessions: Sessions) -> None:
     done = sessions.run(msgspec.structs.replace(order, runtime=runtime), dict(sessions.repo.env))
     assert done.result.error == error(
         ErrorKind.NO_CLI,
-        "`no-such-agent` was not found\n  install no-such-agent, or put it on PATH",
+        "`no-such-agent` was not found; install no-such-agent, or put it on PATH",
     )
 
 
