@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -104,14 +105,42 @@ def events_table(events: Iterable[dict[str, object]]) -> Table:
     return table(["TIME", "WHAT"], rows)
 
 
+class Rows(Table):
+    """A table without lines, as other command lines draw theirs. A narrow terminal gets one
+    paragraph for each row instead."""
+
+    def __init__(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        super().__init__(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        self.heads, self.texts = heads, rows
+        for head in heads:
+            self.add_column(head, overflow="fold", no_wrap=head in _SHORT)
+        for row in rows:
+            self.add_row(*(_cell(text) for text in row))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width >= ROOM * len(self.heads):
+            yield from super().__rich_console__(console, options)
+        else:
+            yield from map(self._paragraph, self.texts)
+
+    def _paragraph(self, row: Sequence[str]) -> Group:
+        name, *cells = (_cell(text) for text in row)
+        name.stylize("bold")
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for head, cell in zip(self.heads[1:], cells, strict=True):
+            if cell:
+                grid.add_row(f"  {head.lower()}", cell)
+        return Group(name, grid)
+
+
+ROOM = 14
+"""Columns of a terminal for each column of a table, below which words would be torn apart."""
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Without lines, as other command lines draw theirs; the last column takes what is left."""
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for head in heads:
-        drawn.add_column(head, overflow="fold", no_wrap=head in _SHORT)
-    for row in rows:
-        drawn.add_row(*(_cell(text) for text in row))
-    return drawn
+    return Rows(heads, tuple(rows))
 
 
 _SHORT = frozenset({"TASK", "STATUS", "VERSION", "ROUND", "COST", "TIME", "TASKS"})

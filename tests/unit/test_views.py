@@ -6,13 +6,21 @@ import re
 
 import pytest
 import yaml
+from rich.console import Console
 from rich.text import Text
 
 from hyperloop_action.console.describe import draw
 from hyperloop_action.console.screen import Screen, clean
 from hyperloop_action.console.spoken import words_of
 from hyperloop_action.console.summary import Ending
-from hyperloop_action.console.views import count, event_values, lines_of, span, tasks_table
+from hyperloop_action.console.views import (
+    count,
+    event_values,
+    lines_of,
+    span,
+    table,
+    tasks_table,
+)
 from hyperloop_action.domain.commits import LoggedCommit
 from hyperloop_action.domain.facts import SpecFound, TaskMerged
 from hyperloop_action.domain.model import SpecStatus, State
@@ -35,6 +43,20 @@ def printed(ending: Ending) -> str:
     out = io.StringIO()
     screen(out).show(ending.page())
     return out.getvalue()
+
+
+class TestTable:
+    def drawn(self, width: int) -> str:
+        out = io.StringIO()
+        console = Console(file=out, width=width)
+        console.print(table(["TASK", "COST", "WHY"], [["task-001", "", "waits"], ["b", "$1", "x"]]))
+        return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+    def test_where_there_is_room_it_has_columns(self) -> None:
+        assert self.drawn(42) == "TASK      COST  WHY\ntask-001        waits\nb         $1    x\n"
+
+    def test_on_a_narrow_terminal_each_row_is_a_paragraph_and_no_word_is_torn(self) -> None:
+        assert self.drawn(41) == "task-001\n  why  waits\nb\n  cost  $1\n  why   x\n"
 
 
 class TestScreen:
@@ -98,9 +120,9 @@ class TestScreen:
         screen(out).show(tasks_table([task]))
 
         plain = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
-        assert sorted("".join(plain.split())) == sorted(
-            "TASKSTATUSSTEPROUNDCOSTTITLEWHY"
-            "task-001not-startedagentimplementer0Loginwithapasswordwaitsforafreeslot"
+        assert "".join(plain.split()) == (
+            "task-001statusnot-startedstepagentimplementerround0"
+            "titleLoginwithapasswordwhywaitsforafreeslot"
         )
 
 
