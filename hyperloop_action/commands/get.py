@@ -81,6 +81,7 @@ def describe_task(call: Call, name: str) -> int:
         max_rounds=app.settings.max_task_rounds,
         base_branch=app.settings.base_branch,
         now=app.ports.now(),
+        transcripts=tuple(app.ports.workers.transcripts(name)),
     )
     return _describe(call, page)
 

@@ -36,7 +36,8 @@ from hyperloop_action.domain.process import LoopStep, Process, Step
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """``process`` is ``None`` where it cannot be read; ``deps`` are those that are not archived."""
+    """``process`` is ``None`` where it cannot be read; ``deps`` are those that are not archived;
+    ``transcripts`` are the paths of what its agents said on this machine, oldest first."""
 
     task: Task
     reviews: tuple[Review, ...]
@@ -46,12 +47,14 @@ class TaskPage:
     max_rounds: int
     base_branch: str
     now: datetime
+    transcripts: tuple[str, ...] = ()
 
     def values(self) -> dict[str, object]:
         return {
             "task": task_values(self.task),
             "reviews": msgspec.to_builtins(self.reviews),
             "events": event_values(self.events, self.task.id),
+            "transcripts": list(self.transcripts),
         }
 
     def page(self) -> Group:
@@ -68,6 +71,7 @@ class TaskPage:
             "cost": cost_words(task.usage, task.sessions),
             "worker": self._worker(),
             "last error": error_words(task.error) if task.error else "",
+            "transcript": self._transcript(),
         }
         parts = [title, _grid(fields), *_section("description", clean(task.description))]
         return Group(*parts, *_reviews(self.reviews), *_events(self.events, task.id))
@@ -81,6 +85,12 @@ class TaskPage:
     def _dep(self, name: str) -> str:
         dep = self.deps.get(name)
         return f"{name} ({dep.status if dep else 'complete'})"
+
+    def _transcript(self) -> str:
+        """The newest, since that is the one to read first."""
+        older = len(self.transcripts) - 1
+        more = f" and {older} older beside it" if older > 0 else ""
+        return f"{self.transcripts[-1]}{more}" if self.transcripts else ""
 
     def _worker(self) -> str:
         worker = self.task.worker

@@ -47,9 +47,10 @@ class StillRepository:
 
 @dataclass
 class IdleWorkers:
-    """It only remembers whom it was asked to stop."""
+    """It only remembers whom it was asked to stop, and what is kept of sessions that are over."""
 
     stopped: list[str] = field(default_factory=list)
+    kept: dict[str, list[str]] = field(default_factory=dict)
 
     def look(self, workers: Iterable[Worker]) -> WorkersSeen:
         return WorkersSeen({}, frozenset(worker.order for worker in workers), frozenset())
@@ -64,7 +65,7 @@ class IdleWorkers:
         return ""
 
     def transcripts(self, task: str) -> list[str]:
-        return []
+        return self.kept.get(task, [])
 
     def forget(self, orders: Iterable[str]) -> None:
         return

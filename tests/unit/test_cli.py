@@ -157,6 +157,7 @@ class TestDescribe:
             findings="No test.\nSee src.",
         )
         app = app_with(make_state(task, reviews={"task-002": (review,)}))
+        app.workers.kept["task-002"] = ["/w/task-002-1.jsonl", "/w/task-002-2.jsonl"]
 
         assert type_(app, "describe", "task", "2").stdout == (
             "task-002  Log in with a password\n"
@@ -170,6 +171,7 @@ class TestDescribe:
             "cost        3 sessions: $1.50, 40 turns, 12,000 tokens in, 900 out, 7 min\n"
             "worker      verifier for 3 min, at most 1 h 2 min more (task-002-3, claude)\n"
             "last error  it ran out of time (timeout_minutes): it hung\ufffd[2J\n"
+            "transcript  /w/task-002-2.jsonl and 1 older beside it\n"
             "\n"
             "description\n"
             "  As the spec says.\n"
