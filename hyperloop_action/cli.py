@@ -92,14 +92,27 @@ def _open_app(*args: Any, **options: Any) -> Any:
 # ---------------------------------------------------------------------------------- options
 
 _WHERE = (
-    click.option("--path", type=click.Path(path_type=Path), default=".", help="The repository."),
-    click.option("--repo", metavar="OWNER/NAME", help="The repository on GitHub."),
+    click.option(
+        "--path",
+        type=click.Path(path_type=Path),
+        default=".",
+        help="The repository; default: here.",
+    ),
+    click.option("--repo", metavar="OWNER/NAME", hidden=True),  # refused in words until it works
     click.option("--branch", metavar="NAME", help="The branch that work is merged into."),
     click.option(
-        *("--config", "-c"), type=click.Path(path_type=Path), help="Instead of .hyperloop.yaml."
+        *("--config", "-c"),
+        type=click.Path(path_type=Path),
+        help="A file to read instead of .hyperloop.yaml.",
     ),
-    click.option("--log-format", type=click.Choice(["console", "json"]), help="Of progress."),
-    click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"])),
+    click.option(
+        "--log-format", type=click.Choice(["console", "json"]), help="How progress is written."
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="The least important progress that is written.",
+    ),
 )
 
 _OUTPUT = click.option(
@@ -118,7 +131,9 @@ _DRY_RUN = click.option(
     "--dry-run", is_flag=True, help="Say what the next cycle would do; write and start nothing."
 )
 
-_ALL = click.option("--all", "every", is_flag=True, help="Those that are over, too.")
+
+def _all(words: str) -> Any:
+    return click.option("--all", "every", is_flag=True, help=words)
 
 
 def _options(*groups: Any) -> Callable[[F], F]:
@@ -249,7 +264,9 @@ def rebuild(**where: Any) -> int:
 
 @cli.command()
 @click.argument("order", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="For the result.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="A folder for the result."
+)
 @_options(_WHERE)
 def work(order: Path, out: Path, **where: Any) -> int:
     """Execute one work order.
@@ -267,7 +284,7 @@ def get() -> None:
 
 
 @get.command()
-@_options(_ALL, _OUTPUT, _WHERE)
+@_options(_all("Removed specs, too."), _OUTPUT, _WHERE)
 def specs(every: bool, **options: Any) -> int:
     """Every spec, and how far its code is."""
     from hyperloop_action.commands import get as listing  # noqa: PLC0415
@@ -276,7 +293,7 @@ def specs(every: bool, **options: Any) -> int:
 
 
 @get.command()
-@_options(_ALL, _OUTPUT, _WHERE)
+@_options(_all("Finished and archived tasks, too."), _OUTPUT, _WHERE)
 def tasks(every: bool, **options: Any) -> int:
     """Tasks, and why they stand where they stand.
 
@@ -288,7 +305,7 @@ def tasks(every: bool, **options: Any) -> int:
 
 
 @get.command()
-@_options(_ALL, _OUTPUT, _WHERE)
+@_options(_all("From the beginning on, not only the latest."), _OUTPUT, _WHERE)
 def events(every: bool, **options: Any) -> int:
     """What happened, the newest last."""
     from hyperloop_action.commands import get as listing  # noqa: PLC0415
