@@ -1,7 +1,7 @@
 """What a person may ask of a task or a spec: approve, retry, cancel. A state in, a state out.
 
-``commands/wish.py`` saves the outcome as one commit. What cannot be granted raises :class:`UsageError`,
-which says where the task stands and what else to type.
+``commands/wish.py`` saves the outcome as one commit. What cannot be granted raises
+:class:`UsageError`, which says where the task stands and what else to type.
 """
 
 import re
