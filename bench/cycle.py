@@ -90,6 +90,9 @@ class Answering:
     ) -> None: ...
     def forget(self, orders: Iterable[str]) -> None: ...
     def stop(self, orders: Iterable[str]) -> None: ...
+    def check(self, orders: Iterable[Order]) -> None:
+        return
+
     def last_words(self, order: str) -> str:
         return ""
 

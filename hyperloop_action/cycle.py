@@ -22,6 +22,7 @@ from hyperloop_action.domain.intake import collect_plan, find_gaps, specs_to_pla
 from hyperloop_action.domain.ledger import close_specs, observe_specs
 from hyperloop_action.domain.model import Phase, State
 from hyperloop_action.domain.orders import Order
+from hyperloop_action.domain.rebuild import refuse_lost_state
 from hyperloop_action.domain.rules import Rules
 from hyperloop_action.domain.spawn import PLANNER, Claim, order_of, spawn, spawn_planner
 from hyperloop_action.domain.spec_texts import fitting, refuse_blank
@@ -61,6 +62,7 @@ def preview_cycle(ports: Ports, rules: Rules) -> Cycle:
     """What :func:`run_cycle` would do now, up to the first merge; writes and starts nothing."""
     stored = ports.state.load()
     world = _observe(ports, stored.state)
+    refuse_lost_state(stored.tip, world)
     draft = _collect(ports, rules, stored.state, world)
     advance(draft, world, frozenset())
     close_specs(draft)
@@ -71,10 +73,12 @@ def preview_cycle(ports: Ports, rules: Rules) -> Cycle:
 def _cycle(ports: Ports, rules: Rules, *, spawning: bool) -> Cycle:
     stored = ports.state.load()
     world = _observe(ports, stored.state)
+    refuse_lost_state(stored.tip, world)
     draft = _collect(ports, rules, stored.state, world)
     world = _advance(ports, draft, world)
     close_specs(draft)
     orders = _claim(ports, rules, draft, world) if spawning else ()
+    ports.workers.check(orders)
     after, commit = _save(ports, rules, stored, draft, world)
     for fact in draft.facts:
         ports.probe(fact)

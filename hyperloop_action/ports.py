@@ -4,6 +4,7 @@ worlds."""
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from hyperloop_action.domain.briefing import Briefing
@@ -11,7 +12,7 @@ from hyperloop_action.domain.commits import LoggedCommit, RefMove
 from hyperloop_action.domain.effects import Merge, MergeOutcome
 from hyperloop_action.domain.facts import Probe
 from hyperloop_action.domain.model import Review, State, Task, Worker
-from hyperloop_action.domain.orders import Order, Result
+from hyperloop_action.domain.orders import Order, Result, RuntimeSpec
 from hyperloop_action.domain.outlook import Outlook
 from hyperloop_action.domain.rebuild import Evidence
 from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFiles
@@ -29,6 +30,11 @@ class Runtime(Protocol):
     passes: frozenset[str]
     """Names of the caller's environment variables that this agent needs (credentials,
     endpoints)."""
+
+    def check(self, runtime: RuntimeSpec, cwd: Path, env: Mapping[str, str]) -> None:
+        """Before anything is claimed: whether such an agent can work here at all. ``env`` is the
+        caller's. Raises :class:`CommandMissing`, :class:`UsageError` in words for a newcomer."""
+        ...
 
     def launch(self, order: Order, files: SessionFiles, env: Mapping[str, str]) -> Launch:
         """``env`` is what the agent will get. Raises :class:`CommandMissing` without its
@@ -114,6 +120,10 @@ class Workers(Protocol):
     """Where sessions run. A started worker outlives the process that started it."""
 
     def look(self, workers: Iterable[Worker]) -> WorkersSeen: ...
+
+    def check(self, orders: Iterable[Order]) -> None:
+        """Whether their agents can be started here. Raises as :meth:`Runtime.check`."""
+        ...
 
     def start(self, order: Order) -> None: ...
 

@@ -26,7 +26,7 @@ from hyperloop_action.adapters.git import Git
 from hyperloop_action.adapters.isolation import held
 from hyperloop_action.adapters.supervisor import WORKER, salvage
 from hyperloop_action.domain.model import Handle, Worker
-from hyperloop_action.domain.orders import Order, Result, decode_result, encode
+from hyperloop_action.domain.orders import Order, Result, RuntimeSpec, decode_result, encode
 from hyperloop_action.domain.sessions import SessionFiles
 from hyperloop_action.errors import TransientError
 from hyperloop_action.ports import WorkersSeen
@@ -55,6 +55,7 @@ class LocalWorkers:
     now: Callable[[], datetime]
     stopping: Callable[[], bool]
     _children: list[proc.Child] = field(default_factory=list)
+    _checked: set[RuntimeSpec] = field(default_factory=set)
 
     def look(self, workers: Iterable[Worker]) -> WorkersSeen:
         self._reap()
@@ -75,6 +76,11 @@ class LocalWorkers:
                 results[order] = kept
                 ended.remove(order)
         return WorkersSeen(results, frozenset(alive), frozenset(ended))
+
+    def check(self, orders: Iterable[Order]) -> None:
+        for runtime in {order.runtime for order in orders} - self._checked:
+            RUNTIMES[runtime.name].check(runtime, self.git.directory, self.env)
+            self._checked.add(runtime)
 
     def start(self, order: Order) -> None:
         files, document = self._files(order.id), encode(order)

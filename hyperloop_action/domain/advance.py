@@ -113,7 +113,9 @@ def _at_gate(draft: Draft, task: Task, step: GateStep, *, merged: bool) -> Task:
     if isinstance(view, Cleared):
         draft.say(GateCleared(task.id, step.name, view.by))
         return go_on(draft, task)
-    return draft.wait(task, view.reason)
+    entry = draft.specs.get(task.spec)
+    outdated = "; its spec has changed since" if entry and entry.blob != task.spec_blob else ""
+    return draft.wait(task, view.reason + outdated)
 
 
 def _at_action(draft: Draft, task: Task, action: ActionSpec, *, merged: bool) -> Task:

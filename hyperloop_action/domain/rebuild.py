@@ -21,6 +21,11 @@ from hyperloop_action.domain.model import (
 )
 from hyperloop_action.domain.pipeline import leaves
 from hyperloop_action.domain.process import AgentStep, Process, describe, step_at
+from hyperloop_action.domain.world import World
+from hyperloop_action.errors import UsageError
+
+NAMED = 3
+"""Branches that a message names; the others are dots."""
 
 _TASK = re.compile(r"task-\d+")
 
@@ -61,6 +66,18 @@ def rebuilt(evidence: Evidence, process: Process) -> State:
     used = {*_landed(evidence.landed), *(b.name.rpartition("/")[2] for b in evidence.branches)}
     highest = max((number_of(name) for name in used if _TASK.fullmatch(name)), default=0)
     return State(meta=Meta(next_task=highest + 1), specs=specs, tasks=tasks)
+
+
+def refuse_lost_state(tip: str | None, world: World) -> None:
+    """Task branches without a state are what a lost state leaves behind: starting anew would give
+    their names to other tasks. Raises :class:`UsageError`."""
+    names = sorted(name for name in world.branches if _TASK.fullmatch(name.rpartition("/")[2]))
+    if tip is None and names:
+        some = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+        raise UsageError(
+            f"there are branches of tasks ({some}), and no state that knows of them",
+            hint="`hyperloop rebuild` restores it; or delete those branches to start anew",
+        )
 
 
 def spec_refs(commits: tuple[LoggedCommit, ...]) -> str | None:

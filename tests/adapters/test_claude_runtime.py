@@ -24,6 +24,7 @@ from hyperloop_action.domain.orders import (
     Wants,
 )
 from hyperloop_action.domain.sessions import Ended, Session, SessionFiles
+from hyperloop_action.errors import UsageError
 from tests.git_world import Repo
 from tests.world.claude_cli import needs_claude, path_with_claude
 from tests.world.messages_api import KEY, MessagesApi
@@ -426,3 +427,34 @@ def test_a_request_shows_what_was_said_so_far(desk: Desk) -> None:
     desk.run(order(model="claude-opus-4-5"), script)
     assert [(request.turn, request.tool_results) for request in seen] == [(0, ()), (1, ("out",))]
     assert seen[0].model == "claude-opus-4-5"
+
+
+FIT = "echo '2.1.300 (Claude Code)'"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ANTHROPIC_API_KEY",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CODE_USE_VERTEX",
+        "ANTHROPIC_BASE_URL",
+    ],
+)
+def test_with_a_program_and_a_credential_work_may_be_claimed(tmp_path: Path, name: str) -> None:
+    env = fake_cli(tmp_path, FIT) | {name: "x"}
+    Claude().check(RuntimeSpec(), tmp_path, env)
+
+
+def test_without_a_credential_nothing_is_claimed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        Claude().check(RuntimeSpec(), tmp_path, fake_cli(tmp_path, FIT) | {"ANTHROPIC_API_KEY": ""})
+    assert raised.value.what == (
+        "Claude Code has no credentials here: agents do not see your own login"
+    )
+    assert raised.value.expected.startswith("one of ANTHROPIC_API_KEY, ")
+
+
+def test_without_the_program_nothing_is_claimed(tmp_path: Path) -> None:
+    with pytest.raises(proc.CommandMissing, match="`claude` was not found"):
+        Claude().check(RuntimeSpec(), tmp_path, {"PATH": str(tmp_path), "ANTHROPIC_API_KEY": "x"})

@@ -61,6 +61,9 @@ class IdleWorkers:
     def wait(self, orders: Iterable[str], until: datetime | None, *, every: bool = False) -> None:
         raise AssertionError(f"waits for {list(orders)}")
 
+    def check(self, orders: Iterable[Order]) -> None:
+        return
+
     def last_words(self, order: str) -> str:
         return ""
 

@@ -103,6 +103,9 @@ class ScriptedWorkers:
         assert not unknown, f"nobody ends whom one waits for: {unknown}"
         self.advance(None if names else until)
 
+    def check(self, orders: Iterable[Order]) -> None:
+        return
+
     def last_words(self, order: str) -> str:
         return ""
 

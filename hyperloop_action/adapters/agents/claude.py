@@ -6,12 +6,14 @@ The supervisor calls :meth:`Claude.launch` before the agent's process, :meth:`Cl
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from hyperloop_action.adapters import proc
 from hyperloop_action.adapters.agents.claude_outcome import session_of
 from hyperloop_action.adapters.agents.claude_schemas import SCHEMAS
-from hyperloop_action.domain.orders import Order, Wants
+from hyperloop_action.domain.orders import Order, RuntimeSpec, Wants
 from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFiles
+from hyperloop_action.errors import UsageError
 
 MINIMUM_VERSION = (2, 1, 221)
 """Before 2.1.187 a typed answer could be asked for without end, before 2.1.205 a wrong schema was
@@ -70,6 +72,17 @@ _LIMITS = """
 """
 
 
+_CREDENTIALS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_VERTEX",
+    "ANTHROPIC_BASE_URL",  # a gateway may have credentials of its own
+)
+
+
 class UnfitCli(proc.CommandMissing):
     """A program answers to the name, but it is too old, or no Claude Code at all."""
 
@@ -87,11 +100,23 @@ class Claude:
         (_ANTHROPIC + _MODELS + _VERTEX + _BEDROCK + _FOUNDRY + _NETWORK + _LIMITS).split()
     )
 
+    def check(self, runtime: RuntimeSpec, cwd: Path, env: Mapping[str, str]) -> None:
+        """Also that there is a credential, of whatever kind: whether it is good, only the provider
+        can tell."""
+        _check_version(runtime.command or ("claude",), cwd, env)
+        if any(env.get(name) for name in _CREDENTIALS):
+            return
+        raise UsageError(
+            "Claude Code has no credentials here: agents do not see your own login",
+            expected=f"one of {', '.join(_CREDENTIALS)}",
+            hint="export ANTHROPIC_API_KEY=..., or name another `runtime` in .hyperloop.yaml",
+        )
+
     def launch(self, order: Order, files: SessionFiles, env: Mapping[str, str]) -> Launch:
         """The order's ``runtime.command`` stands in for `claude`, if it has one. Raises
         :class:`CommandMissing` without it, :class:`UnfitCli` for one older than we can drive."""
         program = order.runtime.command or ("claude",)
-        _check_version(program, files, env)
+        _check_version(program, files.root, env)
         return Launch(
             argv=(*program, *_flags(order, files)),
             stdin=order.prompt.encode("utf-8", "replace"),
@@ -138,14 +163,12 @@ def _environment(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _check_version(program: tuple[str, ...], files: SessionFiles, env: Mapping[str, str]) -> None:
+def _check_version(program: tuple[str, ...], cwd: Path, env: Mapping[str, str]) -> None:
     """Takes 10 ms; an unfit CLI would be found out after money is spent."""
     least = ".".join(map(str, MINIMUM_VERSION))
     install = "`npm install --global @anthropic-ai/claude-code` brings the newest"
     try:
-        told = proc.run(
-            (*program, "--version"), cwd=files.root, env=env, timeout_s=_VERSION_TIMEOUT_S
-        )
+        told = proc.run((*program, "--version"), cwd=cwd, env=env, timeout_s=_VERSION_TIMEOUT_S)
     except proc.CommandMissing as error:
         wanted = f"Claude Code {least} or newer on PATH"
         raise proc.CommandMissing(error.what, expected=wanted, hint=install) from error

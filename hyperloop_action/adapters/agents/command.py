@@ -4,13 +4,23 @@
 """
 
 import os
+import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from hyperloop_action.domain.orders import Answer, ErrorKind, Order, SessionError, Usage, Wants
+from hyperloop_action.adapters.proc import CommandMissing
+from hyperloop_action.domain.orders import (
+    Answer,
+    ErrorKind,
+    Order,
+    RuntimeSpec,
+    SessionError,
+    Usage,
+    Wants,
+)
 from hyperloop_action.domain.outcome import stopped_error
 from hyperloop_action.domain.sessions import Ended, Launch, Session, SessionFiles
 from hyperloop_action.errors import UsageError
@@ -38,6 +48,18 @@ class Command:
 
     name = "command"
     passes: frozenset[str] = frozenset()
+
+    def check(
+        self,
+        runtime: RuntimeSpec,
+        cwd: Path,  # noqa: ARG002  # a program with a `/` is the clone's, and there is none yet
+        env: Mapping[str, str],
+    ) -> None:
+        """A program that is looked for on PATH has to be there."""
+        program = runtime.command[0] if runtime.command else ""
+        if program and "/" not in program and not shutil.which(program, path=env.get("PATH")):
+            hint = f"install {program}, or put it on PATH"
+            raise CommandMissing(f"`{program}`, the agent's command, was not found", hint=hint)
 
     def launch(
         self,
