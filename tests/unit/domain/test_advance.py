@@ -74,6 +74,12 @@ def test_a_gate_without_a_word_gives_its_reason_once() -> None:
     assert advanced(only(draft)).facts == []
 
 
+def test_a_gate_says_that_the_spec_of_what_waits_there_has_changed() -> None:
+    outdated = advanced(replace(WAITING, spec_blob="blob-0"))
+    assert only(outdated).reason.endswith("; its spec has changed since")
+    assert not only(advanced(WAITING)).reason.endswith("changed since")
+
+
 def test_a_cleared_gate_uses_its_word_up_and_the_action_after_it_is_due_at_once() -> None:
     draft = advanced(replace(WAITING, approval=WORD, description="Because."))
     assert (only(draft).phase, only(draft).approval) == (Phase.ACTING, None)
