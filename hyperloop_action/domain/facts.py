@@ -1,6 +1,7 @@
 """What happened, as past-tense values. Each is a line in the commit of the cycle and in the log.
 
 A probe is ``Callable[[Fact], None]``; sinks render facts, and nothing ever decides by one.
+A catalogue, and so longer than other modules: one class for each thing that can happen.
 ``verb`` is the word that counts in a commit subject: ``cycle 42: collect 2, merge 1, spawn 3``.
 """
 
