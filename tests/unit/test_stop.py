@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +18,15 @@ def test_the_first_signal_is_a_wish_to_end(number: signal.Signals) -> None:
         assert (before, stop.wanted()) == (False, True)
 
 
+@pytest.fixture
+def at_a_terminal() -> Iterator[None]:
+    """Where a shell started the tests in the background, Ctrl-C is ignored from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("at_a_terminal")
 def test_the_second_ctrl_c_ends_at_once() -> None:
     with StopSignal():
         os.kill(os.getpid(), signal.SIGINT)

@@ -128,7 +128,8 @@ def daemon(path: str) -> None:
     n = 0
     while True:
         n += 1
-        Path(path).write_text(f"{os.getpid()} {n}\n")
+        Path(f"{path}.new").write_text(f"{os.getpid()} {n}\n")
+        Path(f"{path}.new").replace(path)  # it is killed at any moment, and its sign is read then
         time.sleep(0.005)
 
 
