@@ -14,7 +14,7 @@ def rebuild(call: Call) -> int:
         raise UsageError(
             f"the branch {branch} is there, at {stored.tip[:12]}",
             expected="none: rebuild is for a state that was lost",
-            hint=f"to start anew all the same: git branch -m {branch} {branch}-old",
+            hint=f"to rebuild it all the same, first: git branch -m {branch} {branch}-old",
         )
     world = app.ports.repository.observe(stored.state)
     after = rebuilt(app.ports.repository.evidence(), app.rules().process)
